@@ -1,0 +1,74 @@
+//! One service is named once: only the types know which service they are.
+
+use heck::ToUpperCamelCase;
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::Type;
+use syn::spanned::Spanned;
+
+use crate::kind::{last_name, optional, written};
+use crate::root::{Root, shown_at};
+
+/// Constants that fail to compile when two of `named` are one service.
+pub(crate) fn assertions(root: &Root, named: &[(String, &Type)]) -> TokenStream {
+    if named.len() < 2 {
+        return TokenStream::new();
+    }
+    let trees = named.iter().map(|(name, ty)| {
+        let tree = tree(root, ty);
+        quote!((#name, #tree))
+    });
+    let assertions = named.iter().enumerate().skip(1);
+    let assertions = assertions.map(|(position, (name, ty))| {
+        let (private, newtype) = (root.private_at(ty.span()), newtype(name, ty));
+        quote_spanned! {shown_at(ty.span())=>
+            const _: () = #private::assert_named_once(__CLNRM_NAMED, #position, #newtype);
+        }
+    });
+    let private = root.private();
+    quote! {
+        const __CLNRM_NAMED: &[(&str, &#private::NeedTree)] = &[#(#trees),*];
+        #(#assertions)*
+    }
+}
+
+/// What `ty` needs.
+pub(crate) fn tree(root: &Root, ty: &Type) -> TokenStream {
+    let private = root.private_at(ty.span());
+    quote_spanned!(shown_at(ty.span())=> &<#ty as #private::Needs>::TREE)
+}
+
+/// The declaration that makes the second one a service of its own.
+fn newtype(name: &str, ty: &Type) -> String {
+    let service = optional(ty).unwrap_or(ty);
+    let last = last_name(service).unwrap_or_else(|| "Service".to_owned());
+    let struct_name = match name.to_upper_camel_case() {
+        camel if camel.is_empty() || camel == last => format!("Other{last}"),
+        camel => camel,
+    };
+    let plugin = match last.as_str() {
+        "Postgres" | "Redis" => format!("clnrm::{}::plugin()", last.to_lowercase()),
+        _ => "..".to_owned(),
+    };
+    let service = written(service);
+    format!("#[clnrm::service({plugin})] struct {struct_name}({service});")
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn the_newtype_is_code_that_compiles() {
+        assert_eq!(
+            newtype("other", &parse_quote!(Option<clnrm::postgres::Postgres>)),
+            "#[clnrm::service(clnrm::postgres::plugin())] struct Other(clnrm::postgres::Postgres);"
+        );
+        assert_eq!(
+            newtype("shop", &parse_quote!(Shop)),
+            "#[clnrm::service(..)] struct OtherShop(Shop);"
+        );
+    }
+}
