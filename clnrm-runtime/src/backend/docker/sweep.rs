@@ -1,0 +1,213 @@
+//! Finds and removes by label what a run or an attempt has left on an engine.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error as EngineError;
+use testcontainers::bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveVolumeOptionsBuilder,
+};
+use tokio::time::Instant;
+
+use super::refuse::{self, About, is_conflict, is_gone, refuse};
+use super::stop::remove_container;
+use crate::error::Result;
+use crate::label::{RUN, SERVICE};
+use crate::service::RunId;
+use crate::wait::backoff::rest;
+
+/// A killed client's request may make a container this much later.
+const LATE: Duration = Duration::from_millis(500);
+
+/// How long a sweep goes on while something refuses to be removed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Requests at a time: the engine serves them side by side, but not all at once.
+const AT_ONCE: usize = 16;
+
+/// What a listing keeps: things with all of these labels.
+#[derive(Debug, Clone)]
+pub(super) struct Filter(Vec<String>);
+
+impl Filter {
+    pub(super) fn label(key: &str, value: &str) -> Self {
+        Self(vec![format!("{key}={value}")])
+    }
+
+    /// Everything of a run.
+    pub(super) fn run(run: &RunId) -> Self {
+        Self::label(RUN, run.as_str())
+    }
+
+    fn query(&self) -> HashMap<String, Vec<String>> {
+        HashMap::from([("label".to_owned(), self.0.clone())])
+    }
+}
+
+/// A thing on an engine, with a line for people.
+#[derive(Debug)]
+struct Thing {
+    kind: Kind,
+    id: String,
+    line: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Container,
+    Network,
+    Volume,
+}
+
+/// Lists what is there, one line each, in a stable order.
+pub(super) async fn list(docker: &Docker, filter: &Filter) -> Result<Vec<String>> {
+    let found = find(docker, filter).await?;
+    let mut lines: Vec<String> = found.into_iter().map(|thing| thing.line).collect();
+    lines.sort();
+    Ok(lines)
+}
+
+/// Removes what is there until two listings in a row, half a second apart, are
+/// empty. Returns what was found.
+///
+/// # Errors
+/// When the engine does not answer, or something cannot be removed.
+pub(super) async fn until_empty(docker: &Docker, filter: &Filter) -> Result<Vec<String>> {
+    let begin = Instant::now();
+    let mut lines: Vec<String> = Vec::new();
+    let mut was_empty = false;
+    loop {
+        let found = find(docker, filter).await?;
+        if found.is_empty() {
+            if was_empty {
+                lines.sort();
+                return Ok(lines);
+            }
+            was_empty = true;
+            rest(LATE).await;
+            continue;
+        }
+        was_empty = false;
+        for thing in &found {
+            if !lines.contains(&thing.line) {
+                lines.push(thing.line.clone());
+            }
+        }
+        if let Err(error) = remove(docker, &found).await {
+            if begin.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            rest(LATE).await;
+        }
+    }
+}
+
+/// Removes what is there now, once.
+pub(super) async fn once(docker: &Docker, filter: &Filter) -> Result<()> {
+    let found = find(docker, filter).await?;
+    remove(docker, &found).await
+}
+
+/// Removes the volumes alone.
+pub(super) async fn remove_volumes(docker: &Docker, filter: &Filter) -> Result<()> {
+    let mut found = find(docker, filter).await?;
+    found.retain(|thing| thing.kind == Kind::Volume);
+    remove(docker, &found).await
+}
+
+async fn find(docker: &Docker, filter: &Filter) -> Result<Vec<Thing>> {
+    let failed = |error| refuse("list what is left", &About::default(), &error);
+    let query = filter.query();
+    let containers = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&query)
+        .build();
+    let networks = ListNetworksOptionsBuilder::new().filters(&query).build();
+    let volumes = ListVolumesOptionsBuilder::new().filters(&query).build();
+    let (containers, networks, volumes) = tokio::try_join!(
+        refuse::ask(|| docker.list_containers(Some(containers.clone()))),
+        docker.list_networks(Some(networks)),
+        docker.list_volumes(Some(volumes)),
+    )
+    .map_err(failed)?;
+    let containers = containers.into_iter().filter_map(|container| {
+        let name = container.names.unwrap_or_default().into_iter().next();
+        let id = container.id?;
+        let name = name
+            .as_deref()
+            .map_or(id.as_str(), |name| name.trim_start_matches('/'));
+        let line = line("container", name, container.labels.as_ref());
+        Some(Thing {
+            kind: Kind::Container,
+            line,
+            id,
+        })
+    });
+    let networks = networks.into_iter().filter_map(|network| {
+        let name = network.name.unwrap_or_default();
+        let line = line("network", &name, network.labels.as_ref());
+        Some(Thing {
+            kind: Kind::Network,
+            line,
+            id: network.id?,
+        })
+    });
+    let volumes = volumes
+        .volumes
+        .unwrap_or_default()
+        .into_iter()
+        .map(|volume| Thing {
+            kind: Kind::Volume,
+            line: line("volume", &volume.name, Some(&volume.labels)),
+            id: volume.name,
+        });
+    Ok(containers.chain(networks).chain(volumes).collect())
+}
+
+fn line(kind: &str, name: &str, labels: Option<&HashMap<String, String>>) -> String {
+    match labels.and_then(|labels| labels.get(SERVICE)) {
+        Some(service) => format!("{kind} {name} ({service})"),
+        None => format!("{kind} {name}"),
+    }
+}
+
+/// Containers first, as they use the rest; each kind side by side.
+async fn remove(docker: &Docker, found: &[Thing]) -> Result<()> {
+    let mut failed = None;
+    for kind in [Kind::Container, Kind::Network, Kind::Volume] {
+        let mut removals = Vec::new();
+        for thing in found {
+            if thing.kind == kind {
+                removals.push(async move { (&thing.line, remove_one(docker, thing).await) });
+            }
+        }
+        let mut removals = stream::iter(removals).buffer_unordered(AT_ONCE);
+        while let Some((line, outcome)) = removals.next().await {
+            if let Err(error) = outcome {
+                let action = format!("remove {line}");
+                failed.get_or_insert_with(|| refuse(&action, &About::default(), &error));
+            }
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn remove_one(docker: &Docker, thing: &Thing) -> Result<(), EngineError> {
+    let outcome = match thing.kind {
+        Kind::Container => remove_container(docker, &thing.id).await,
+        Kind::Network => docker.remove_network(&thing.id).await,
+        Kind::Volume => {
+            let options = RemoveVolumeOptionsBuilder::new().force(true).build();
+            docker.remove_volume(&thing.id, Some(options)).await
+        }
+    };
+    match outcome {
+        Err(error) if is_gone(&error) => Ok(()),
+        // Somebody else removes this container now; the next listing tells.
+        Err(error) if thing.kind == Kind::Container && is_conflict(&error) => Ok(()),
+        outcome => outcome,
+    }
+}

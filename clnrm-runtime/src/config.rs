@@ -1,0 +1,284 @@
+//! `clnrm.toml` and what may override it: the environment, then flags.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{CleanroomError, Result};
+use crate::plan::Preference;
+
+/// The file's name, at the root of the workspace.
+pub const FILE: &str = "clnrm.toml";
+
+/// What a run is configured with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// `auto`, `docker` or `process`.
+    pub backend: Preference,
+    /// Image names and the names to use instead: exact, or a prefix that ends in `/*`.
+    pub images: BTreeMap<String, String>,
+    /// Programs by name, and the paths to use.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// The user that servers run as which refuse root.
+    pub run_as: Option<String>,
+    /// Whether downloads are forbidden.
+    pub offline: bool,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Named sets of settings for `--profile`.
+    pub profile: BTreeMap<String, Profile>,
+}
+
+/// Deadlines of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Timeouts {
+    /// How long the body of a test may take that says nothing itself.
+    #[serde(with = "duration")]
+    pub test: Duration,
+    /// After how long a test is reported as slow.
+    #[serde(with = "duration")]
+    pub slow: Duration,
+    /// How long tests may take to end when they are asked to.
+    #[serde(with = "duration")]
+    pub grace: Duration,
+    /// How long a pull may go without a byte.
+    #[serde(with = "duration")]
+    pub pull: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            test: Duration::from_secs(300),
+            slow: Duration::from_secs(60),
+            grace: Duration::from_secs(5),
+            pull: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Settings of `cargo clnrm test` under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Profile {
+    /// Tests at once.
+    pub test_threads: Option<usize>,
+    /// Further attempts of a test that failed.
+    pub retries: Option<u32>,
+    /// Whether the first failure ends the run.
+    pub fail_fast: Option<bool>,
+    /// The backend.
+    pub backend: Option<Preference>,
+    /// Reports to write, as `--report` takes them.
+    pub report: Vec<String>,
+}
+
+impl Config {
+    /// Reads the text of a `clnrm.toml`.
+    ///
+    /// # Errors
+    /// A key that is not known, or a value that makes no sense, with its line.
+    pub fn parse(text: &str, file: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| malformed(&error, file))
+    }
+
+    /// Reads the `clnrm.toml` of the workspace that `dir` is in, if there is
+    /// one, and applies the environment.
+    ///
+    /// # Errors
+    /// As [`Config::parse`], and when the file or a variable cannot be read.
+    pub fn find(dir: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let file = dir
+            .ancestors()
+            .map(|dir| dir.join(FILE))
+            .find(|file| file.is_file());
+        let config = match file {
+            Some(file) => {
+                let text = std::fs::read_to_string(&file).map_err(|error| {
+                    CleanroomError::validation_error(format!("cannot read `{}`", file.display()))
+                        .with_source(error)
+                })?;
+                Self::parse(&text, &file)?
+            }
+            None => Self::default(),
+        };
+        config.with_env(env)
+    }
+
+    /// Applies `CLNRM_BACKEND`, `CLNRM_OFFLINE` and `CLNRM_RUN_AS`.
+    ///
+    /// # Errors
+    /// When a variable has a value that makes no sense.
+    pub fn with_env(mut self, env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        if let Some(backend) = env("CLNRM_BACKEND") {
+            self.backend = backend
+                .parse()
+                .map_err(|error: CleanroomError| error.with_context("from", "CLNRM_BACKEND"))?;
+        }
+        if let Some(offline) = env("CLNRM_OFFLINE") {
+            self.offline = match offline.as_str() {
+                "1" | "true" => true,
+                "" | "0" | "false" => false,
+                other => {
+                    return Err(CleanroomError::validation_error(format!(
+                        "`{other}` is neither true nor false"
+                    ))
+                    .with_context("from", "CLNRM_OFFLINE")
+                    .with_hint("set it to `1` or `0`"));
+                }
+            };
+        }
+        self.run_as = env("CLNRM_RUN_AS").or(self.run_as);
+        Ok(self)
+    }
+}
+
+fn malformed(error: &toml::de::Error, file: &Path) -> CleanroomError {
+    let message = error.message();
+    let wrapped = CleanroomError::validation_error(format!(
+        "`{}` is malformed: {}",
+        file.display(),
+        first_line(message)
+    ))
+    .with_context("at", error.to_string().trim_end());
+    match suggestion(message) {
+        Some(known) => wrapped.with_hint(format!("did you mean `{known}`?")),
+        None => wrapped,
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// serde says ``unknown field `x`, expected one of `a`, `b```: the nearest of them.
+fn suggestion(message: &str) -> Option<&str> {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = message
+        .starts_with("unknown field")
+        .then(|| quoted.next())??;
+    quoted
+        .map(|known| (strsim::jaro_winkler(unknown, known), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
+}
+
+/// The variable that says where the coordinator's build put a binary of the
+/// workspace: `CLNRM_BIN_EXE_<package>_<name>`.
+#[must_use]
+pub fn bin_variable(package: &str, name: &str) -> String {
+    let word = |text: &str| text.replace('-', "_").to_uppercase();
+    format!("CLNRM_BIN_EXE_{}_{}", word(package), word(name))
+}
+
+/// Durations as people write them: `500ms`, `30s`, `2m`.
+pub mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer};
+
+    /// Reads `500ms`, `30s`, `2m` or `1h`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Duration> {
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().ok()?;
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        number.checked_mul(millis).map(Duration::from_millis)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "`{text}` is no duration: write `500ms`, `30s` or `2m`"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_read() {
+        let text = r#"
+            backend = "docker"
+            run-as = "postgres"
+            offline = true
+            [images]
+            "postgres:15" = "clnrm-test/postgres:15"
+            [programs]
+            postgres = "/opt/pg/bin/postgres"
+            [timeouts]
+            test = "2m"
+            slow = "500ms"
+            [profile.ci]
+            test-threads = 4
+            retries = 2
+            fail-fast = false
+            report = ["junit=target/junit.xml"]
+        "#;
+        let config = Config::parse(text, Path::new(FILE)).unwrap();
+        assert_eq!(config.backend, Preference::Docker);
+        assert_eq!(config.images["postgres:15"], "clnrm-test/postgres:15");
+        assert_eq!(
+            (
+                config.timeouts.test.as_secs(),
+                config.timeouts.slow.as_millis()
+            ),
+            (120, 500)
+        );
+        assert_eq!(config.profile["ci"].retries, Some(2));
+    }
+
+    #[test]
+    fn an_unknown_key_says_its_line_and_what_was_meant() {
+        let error =
+            Config::parse("backend = \"auto\"\nofline = true\n", Path::new(FILE)).unwrap_err();
+        insta::assert_snapshot!(error.to_string());
+    }
+
+    #[test]
+    fn a_malformed_duration_says_how_to_write_one() {
+        let error = Config::parse("[timeouts]\ntest = \"2 days\"\n", Path::new(FILE)).unwrap_err();
+        assert!(
+            error
+                .message()
+                .contains("`2 days` is no duration: write `500ms`, `30s` or `2m`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let env = |name: &str| (name == "CLNRM_BACKEND").then(|| "process".to_owned());
+        let config = Config {
+            backend: Preference::Docker,
+            ..Config::default()
+        };
+        assert_eq!(
+            config.clone().with_env(env).unwrap().backend,
+            Preference::Process
+        );
+        let bad = |name: &str| (name == "CLNRM_OFFLINE").then(|| "maybe".to_owned());
+        assert_eq!(
+            config.with_env(bad).unwrap_err().context("from"),
+            Some("CLNRM_OFFLINE")
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! What a failed test held stays for a look while the run lasts.
+
+use std::time::Duration;
+
+use super::sketch::{implied, own, service, shared, slice};
+use super::stage::{Stage, owner};
+use crate::backend::fake::Step;
+use crate::engine::{EngineEvent, Keep, LeaseState};
+use crate::lifecycle::LifecycleState;
+
+#[tokio::test(start_paused = true)]
+async fn slices_and_instances_stay_until_the_end_of_the_run() {
+    let stage = Stage::new([
+        service("db").networked(),
+        service("shop").needs(&["db"]).networked(),
+    ]);
+    stage
+        .acquire("a", [own("shop"), slice("db")])
+        .await
+        .unwrap();
+    let kept = stage
+        .engine
+        .release(&owner("a"), Keep::WhileTheRunLasts)
+        .await;
+    assert!(kept.is_empty());
+    assert_eq!(stage.fake.services(), ["db", "shop"]);
+    assert_eq!(stage.slices().len(), 1);
+    assert_eq!(stage.states("shop").last(), Some(&LifecycleState::Running));
+    // Others do not get what was kept.
+    stage.acquire("b", [slice("db")]).await.unwrap();
+    assert_eq!(stage.hooks.asked()[1].number, 2);
+    stage.release("b").await;
+    assert_eq!(stage.slices().len(), 1);
+    stage.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_lease_was_kept_is_told() {
+    let stage = Stage::new([service("db")]);
+    stage.acquire("a", [slice("db")]).await.unwrap();
+    stage
+        .engine
+        .release(&owner("a"), Keep::WhileTheRunLasts)
+        .await;
+    let told = || {
+        let states = stage.events().into_iter().filter_map(|event| match event {
+            EngineEvent::Lease(event) => Some(event.state),
+            EngineEvent::Instance(_) => None,
+        });
+        states.skip(1).collect::<Vec<_>>()
+    };
+    assert_eq!(told(), [LeaseState::Kept]);
+    stage.shutdown().await;
+    assert_eq!(told(), [LeaseState::Kept, LeaseState::Ended]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_goes_on_is_not_worth_a_look() {
+    let stage = Stage::new([service("db"), service("cache")]);
+    stage.takes(Step::Start, "db", 3);
+    let acquiring = stage.acquiring("a", [own("db"), own("cache")]);
+    tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>())
+        .await
+        .unwrap_err();
+    stage
+        .engine
+        .release(&owner("a"), Keep::WhileTheRunLasts)
+        .await;
+    acquiring.await.unwrap().unwrap_err();
+    assert_eq!(stage.fake.services(), ["cache"]);
+    stage.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_kept_stops_before_what_it_needs() {
+    let stage = Stage::new([service("db"), service("shop").needs(&["db"])]);
+    stage
+        .acquire("a", [own("shop"), implied(shared("db"))])
+        .await
+        .unwrap();
+    stage
+        .engine
+        .release(&owner("a"), Keep::WhileTheRunLasts)
+        .await;
+    stage.shutdown().await;
+    let stops = stage.script.of(Step::Stop);
+    assert_eq!(stops[0].service, "shop");
+}

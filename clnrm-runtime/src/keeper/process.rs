@@ -1,0 +1,314 @@
+//! Looks at the process table, and signals processes that are not children:
+//! only through a pidfd, and only after a second look.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal,
+};
+
+use crate::error::{CleanroomError, Result};
+use crate::run::RUN_VARIABLE;
+use crate::service::RunId;
+
+/// How long killed processes may take to go.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
+
+/// One process, from its `stat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) pid: Pid,
+    pub(super) parent: i32,
+    pub(super) session: i32,
+    pub(super) zombie: bool,
+    /// Ticks since boot: with the pid it names one process for ever.
+    started: u64,
+}
+
+impl Entry {
+    /// Whether it may be about to run another program.
+    fn may_load(&self) -> bool {
+        // The kernel's threads are children of its second process.
+        !self.zombie && self.parent != 2
+    }
+}
+
+/// All processes that can be seen.
+pub(super) fn table() -> Vec<Entry> {
+    pids("/proc").into_iter().filter_map(entry).collect()
+}
+
+/// When a process started, in clock ticks since boot.
+pub(crate) fn started(pid: Pid) -> Option<u64> {
+    entry(pid).map(|entry| entry.started)
+}
+
+/// Those of `table` that descend from one of `roots`, and are none of them.
+pub(super) fn descendants(table: &[Entry], roots: &[Pid]) -> Vec<Entry> {
+    let mut family: BTreeSet<i32> = roots.iter().map(|pid| pid.as_raw_pid()).collect();
+    let mut found = Vec::new();
+    loop {
+        let before = found.len();
+        for entry in table {
+            if family.contains(&entry.parent) && family.insert(entry.pid.as_raw_pid()) {
+                found.push(*entry);
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+/// Signals a child of this process that is not reaped yet, and all that it
+/// started: its descendants, its session, and what is `marked` as its own,
+/// with the descendants of all these.
+pub(super) fn signal_tree(
+    root: Pid,
+    signal: Signal,
+    marked: impl Fn(Pid) -> bool,
+) -> Result<(), Errno> {
+    let mut frozen = Vec::new();
+    if signal == Signal::KILL {
+        // What is frozen forks no more, so that nothing slips through the look.
+        loop {
+            let mut tree = tree(root, &marked);
+            tree.retain(|entry| !frozen.contains(entry));
+            if tree.is_empty() {
+                break;
+            }
+            for entry in &tree {
+                self::signal(entry, Signal::STOP)?;
+            }
+            frozen.extend(tree);
+        }
+    } else {
+        frozen = tree(root, &marked);
+    }
+    frozen
+        .iter()
+        .try_for_each(|entry| self::signal(entry, signal))
+}
+
+fn tree(root: Pid, marked: impl Fn(Pid) -> bool) -> Vec<Entry> {
+    let all = table();
+    let mut ours = descendants(&all, &[getpid()]);
+    let is_root = |entry: &Entry| {
+        entry.pid == root || entry.session == root.as_raw_pid() || marked(entry.pid)
+    };
+    let roots: Vec<Pid> = ours
+        .iter()
+        .filter(|entry| is_root(entry))
+        .map(|entry| entry.pid)
+        .collect();
+    let below = descendants(&all, &roots);
+    ours.retain(|entry| !entry.zombie && (roots.contains(&entry.pid) || below.contains(entry)));
+    ours
+}
+
+/// The direct children of this process, as far as one glance tells.
+pub(super) fn children() -> Vec<Pid> {
+    let tasks = pids("/proc/self/task");
+    let texts = tasks.into_iter().map(|task| {
+        let path = format!("/proc/self/task/{}/children", task.as_raw_pid());
+        fs::read_to_string(path)
+    });
+    match texts.collect::<std::io::Result<Vec<String>>>() {
+        Ok(texts) => texts
+            .iter()
+            .flat_map(|text| text.split_whitespace())
+            .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+            .collect(),
+        // Some kernels are built without that file.
+        Err(_) => {
+            let us = getpid().as_raw_pid();
+            let ours = table().into_iter().filter(|entry| entry.parent == us);
+            ours.map(|entry| entry.pid).collect()
+        }
+    }
+}
+
+/// Whether the environment of a process, as it was started with, has this.
+pub(super) fn carries(pid: Pid, variable: &str, value: &str) -> bool {
+    let wanted = format!("{variable}={value}");
+    environment(pid)
+        .split(|byte| *byte == 0)
+        .any(|pair| pair == wanted.as_bytes())
+}
+
+/// A process's environment. Empty if it has gone, or is not ours to look at.
+fn environment(pid: Pid) -> Vec<u8> {
+    for _ in 0..20 {
+        match fs::read(format!("/proc/{}/environ", pid.as_raw_pid())) {
+            // While a program is being loaded it is empty, and for ever in
+            // zombies and in the kernel's own threads.
+            Ok(none) if none.is_empty() && entry(pid).is_some_and(|entry| entry.may_load()) => {
+                pause(Duration::from_millis(1));
+            }
+            result => return result.unwrap_or_default(),
+        }
+    }
+    Vec::new()
+}
+
+/// Waits for time to pass, and nothing else.
+fn pause(time: Duration) {
+    // An interrupted pause is a short one.
+    let _ = poll(&mut [], Timespec::try_from(time).ok().as_ref());
+}
+
+/// Signals a process, unless its pid has passed to another one meanwhile.
+pub(super) fn signal(process: &Entry, signal: Signal) -> Result<(), Errno> {
+    let same = || entry(process.pid).is_some_and(|now| now.started == process.started);
+    signal_if(process.pid, same, signal)
+}
+
+/// Kills every process of a run that still carries its id, this one excepted.
+///
+/// # Errors
+/// When one does not go.
+pub(crate) fn kill_run(run: &RunId) -> Result<()> {
+    let deadline = Instant::now() + FAREWELL;
+    loop {
+        let left: Vec<Pid> = pids("/proc")
+            .into_iter()
+            .filter(|pid| *pid != getpid() && carries(*pid, RUN_VARIABLE, run.as_str()))
+            .collect();
+        let Some(one) = left.first().copied() else {
+            return Ok(());
+        };
+        if Instant::now() > deadline {
+            return Err(CleanroomError::container_error(format!(
+                "{} processes of run `{run}` do not end",
+                left.len()
+            ))
+            .with_context("pid", one.as_raw_pid()));
+        }
+        for pid in left {
+            let same = || carries(pid, RUN_VARIABLE, run.as_str());
+            signal_if(pid, same, Signal::KILL).map_err(|error| {
+                CleanroomError::container_error("cannot kill what is left of a run")
+                    .with_context("pid", pid.as_raw_pid())
+                    .with_source(error)
+            })?;
+        }
+        wait_for(one);
+    }
+}
+
+/// Waits a little for a process to end.
+fn wait_for(pid: Pid) {
+    let moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: 20_000_000,
+    };
+    // Where there is no pidfd the next look comes at once: correct, and busy.
+    if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+        let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&moment));
+    }
+}
+
+/// Signals a process that still is what `same` says once it cannot be replaced.
+fn signal_if(pid: Pid, same: impl Fn() -> bool, signal: Signal) -> Result<(), Errno> {
+    let sent = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) if same() => pidfd_send_signal(&pidfd, signal),
+        Ok(_) => return Ok(()),
+        // Before Linux 5.3; the gap between look and signal is microseconds.
+        Err(Errno::NOSYS) if same() => kill_process(pid, signal),
+        Err(Errno::NOSYS) => return Ok(()),
+        Err(error) => Err(error),
+    };
+    match sent {
+        Err(Errno::SRCH) => Ok(()),
+        result => result,
+    }
+}
+
+fn entry(pid: Pid) -> Option<Entry> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+    parse(pid, &stat)
+}
+
+fn parse(pid: Pid, stat: &str) -> Option<Entry> {
+    // The name before it may hold anything, blanks and parentheses included.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?;
+    Some(Entry {
+        pid,
+        parent: fields.next()?.parse().ok()?,
+        session: fields.nth(1)?.parse().ok()?,
+        zombie: matches!(state, "Z" | "X"),
+        started: fields.nth(15)?.parse().ok()?,
+    })
+}
+
+/// The numbers in a directory of `/proc`.
+fn pids(directory: &str) -> Vec<Pid> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let gone = error.kind() == ErrorKind::NotFound;
+            tracing::warn!(%error, gone, "cannot list `{directory}`");
+            return Vec::new();
+        }
+    };
+    entries
+        .filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    fn pid(raw: i32) -> Pid {
+        Pid::from_raw(raw).unwrap()
+    }
+
+    #[test]
+    fn a_stat_line_is_read_behind_any_name() {
+        let stat = "9 (a) Z (b) S 7 9 8 0 -1 5 6 7 8 9 10 11 12 13 14 15 16 17 4711 19";
+        let entry = parse(pid(9), stat).unwrap();
+        assert_eq!((entry.parent, entry.session), (7, 8));
+        assert_eq!((entry.zombie, entry.started), (false, 4711));
+    }
+
+    #[test]
+    fn a_child_is_in_the_table() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let us = entry(getpid()).unwrap();
+        let found = entry(Pid::from_child(&child)).unwrap();
+        assert_eq!(found.parent, us.pid.as_raw_pid());
+        // 0 for both where the session began outside of our pid namespace.
+        assert_eq!(found.session, us.session);
+        let all = table();
+        assert!(all.iter().any(|entry| entry.pid == us.pid));
+        assert!(all.iter().any(|entry| entry.pid == found.pid));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn descendants_are_found_in_any_order() {
+        let of = |raw, parent| Entry {
+            pid: pid(raw),
+            parent,
+            session: 1,
+            zombie: false,
+            started: 0,
+        };
+        let table = [of(5, 4), of(4, 2), of(3, 1), of(2, 1), of(6, 5)];
+        let found = descendants(&table, &[pid(2)]);
+        let mut found: Vec<i32> = found.iter().map(|entry| entry.pid.as_raw_pid()).collect();
+        found.sort_unstable();
+        assert_eq!(found, [4, 5, 6]);
+    }
+}

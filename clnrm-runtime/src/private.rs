@@ -1,0 +1,49 @@
+//! The whole contract between the macros and this crate: all that generated code may name.
+//!
+//! Nothing here is for people; it changes without notice.
+
+pub use inventory;
+
+pub use crate::declare::{
+    Attachment, Declared, DeclaredBin, DeclaredField, Fixture, GivenConfig, Line, NeedDeclaration,
+    NeedTree, Needs, Own, PluginType, Running, Service, ServiceDeclaration, TestDeclaration,
+    assert_export, assert_named_once, configuration, line, line_len,
+};
+pub use crate::error::{CleanroomError, Result};
+pub use crate::plugin::{Location, PluginRegistration, ServicePlugin};
+pub use crate::service::{LogStream, Scope, ServiceHandle, Spec, Wait};
+pub use crate::session::{
+    Flavor, Leases, TestCase, run_async, run_async_should_panic, run_sync, run_sync_should_panic,
+};
+pub use {semver::Version, serde_json, std::sync::Arc};
+
+use std::path::Path;
+
+use crate::declare::SpecPlugin;
+
+/// The plugin of a service that is declared by attributes alone.
+///
+/// # Errors
+/// When the declaration makes no sense; the message says what to change.
+pub fn declared(declared: &Declared) -> Result<Arc<dyn ServicePlugin>> {
+    Ok(Arc::new(SpecPlugin::new(declared)?))
+}
+
+/// The version that a derive was given: semver, as the macro and cargo have checked.
+#[must_use]
+pub fn version(text: &str) -> Version {
+    text.parse().unwrap_or(Version::new(0, 0, 0))
+}
+
+/// The plugin of a service that is declared by an expression; relative paths
+/// in it mean the declaring crate's `manifest_dir`.
+///
+/// # Errors
+/// None today: the shape is that of [`declared`].
+pub fn plugin<P>(mut plugin: P, manifest_dir: &str) -> Result<Arc<dyn ServicePlugin>>
+where
+    P: ServicePlugin + 'static,
+{
+    plugin.base_dir(Path::new(manifest_dir));
+    Ok(Arc::new(plugin))
+}

@@ -1,0 +1,146 @@
+//! Versions as programs print them: `postgres (PostgreSQL) 15.18`, `Redis server v=7.0.15`.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use regex::Regex;
+use tokio::process::Command;
+
+/// How long a program may take to say its version.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A version, by its numbers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(Vec<u64>);
+
+impl Version {
+    /// The first thing in `text` that looks like one: numbers joined by dots,
+    /// else a number alone that is no part of a word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        static DOTTED: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(r"(?:^|[^0-9.])(\d+(?:\.\d+)+)").ok());
+        static ALONE: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(r"(?:^|[\s=v])(\d+)").ok());
+        let find = |regex: &Option<Regex>| {
+            let numbers = regex.as_ref()?.captures(text)?.get(1)?.as_str();
+            let numbers: Result<_, _> = numbers.split('.').map(str::parse).collect();
+            numbers.ok().map(Self)
+        };
+        find(&DOTTED).or_else(|| find(&ALONE))
+    }
+
+    /// Whether both have the same first number.
+    #[must_use]
+    pub fn same_major(&self, other: &Self) -> bool {
+        self.0.first() == other.0.first()
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<_> = self.0.iter().map(u64::to_string).collect();
+        f.write_str(&numbers.join("."))
+    }
+}
+
+/// Runs `program --version`. `None` is a program that works and does not say.
+///
+/// # Errors
+/// Why it does not work, to follow its name: `does not exist`.
+pub(super) async fn ask(program: &Path) -> Result<Option<Version>, String> {
+    let output = match tokio::time::timeout(DEADLINE, run(program)).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
+            return Err("does not exist".to_owned());
+        }
+        Ok(Err(error)) => return Err(format!("cannot be executed: {error}")),
+        // It is something that runs, whatever it made of the argument.
+        Err(_) => return Ok(None),
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    // The loader ends with 127 when a library is missing.
+    if output.status.code() == Some(127) {
+        let first = err.lines().next().unwrap_or_default();
+        return Err(format!("does not run: {first}"));
+    }
+    Ok(Version::parse(&out).or_else(|| Version::parse(&err)))
+}
+
+async fn run(program: &Path) -> io::Result<Output> {
+    let mut pause = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        pause.tick().await;
+        let output = Command::new(program)
+            .arg("--version")
+            .env_clear()
+            .env("PATH", crate::backend::process::SYSTEM_PATH)
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .output()
+            .await;
+        match output {
+            // A program unpacked a moment ago is still open in every child that
+            // this process is forking just now.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {}
+            output => return output,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        let version = Version::parse(text).map(|version| version.to_string());
+        assert_eq!(version.as_deref(), expected);
+    }
+
+    #[test]
+    fn what_servers_print_is_read() {
+        check(
+            "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)",
+            Some("15.18"),
+        );
+        check("postgres (PostgreSQL) 18beta1", Some("18"));
+        check(
+            "Redis server v=7.0.15 sha=00000000:0 bits=64",
+            Some("7.0.15"),
+        );
+        check("nginx version: nginx/1.22.1", Some("1.22.1"));
+        check("mysqld  Ver 8.0.36 for Linux on x86_64", Some("8.0.36"));
+        check("v2.11.7 h1:abc", Some("2.11.7"));
+        check("15", Some("15"));
+        check("no version x86_64", None);
+        check("", None);
+    }
+
+    #[test]
+    fn the_numbers_are_compared_and_not_the_text() {
+        let version = |text| Version::parse(text).unwrap();
+        assert!(version("9.6") < version("10"));
+        assert!(version("15.2") < version("15.10"));
+        assert!(version("15").same_major(&version("15.18")));
+        assert!(!version("7").same_major(&version("6.2.14")));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_executed_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("server");
+        assert_eq!(ask(&file).await, Err("does not exist".to_owned()));
+        std::fs::write(&file, "x").unwrap();
+        let error = ask(&file).await.unwrap_err();
+        assert!(error.starts_with("cannot be executed: "), "{error}");
+    }
+}

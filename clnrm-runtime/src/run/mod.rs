@@ -1,0 +1,274 @@
+//! One run: its id, its directory and its lock. It starts and stops nothing.
+//!
+//! Everything of a run lies in `<temp>/clnrm-<id>`, so that whoever comes later
+//! can tell a run that lives from what a dead one left: `owner` says whose it is
+//! and `lock` is held, by the owner and its keeper, as long as the run lives.
+
+mod directory;
+mod live;
+mod owner;
+mod stale;
+
+pub use live::live_runs;
+pub use stale::{StaleRun, stale_runs};
+
+pub(crate) use directory::{remove, remove_shared_memory};
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{CleanroomError, Result};
+use crate::keeper::process;
+use crate::label::{Label, Owner};
+use crate::service::{InstanceKey, RunId};
+
+/// The environment variable with the id of the run, in every process of it.
+pub const RUN_VARIABLE: &str = "CLNRM_RUN";
+/// The environment variable that moves the directories of runs.
+pub const TEMP_VARIABLE: &str = "CLNRM_TMPDIR";
+
+const PREFIX: &str = "clnrm-";
+const LOCK: &str = "lock";
+const OWNER: &str = "owner";
+/// A socket's path has 107 bytes; what lies in a run's directory needs the rest.
+const LONGEST: usize = 60;
+
+/// A run that this process owns.
+///
+/// Dropping it gives up the lock and leaves the directory to the keeper, or to
+/// the next run's sweep; [`Run::end`] is the way.
+#[derive(Debug)]
+pub struct Run {
+    id: RunId,
+    owner: Owner,
+    dir: PathBuf,
+    lock: File,
+    attempts: AtomicU64,
+}
+
+impl Run {
+    /// Makes a new run, with a directory in `$CLNRM_TMPDIR` or `/tmp`.
+    ///
+    /// # Errors
+    /// When the directory cannot be made, or its path would be too long for the
+    /// sockets in it.
+    pub fn begin() -> Result<Self> {
+        Self::begin_in(&temp())
+    }
+
+    pub(crate) fn begin_in(temp: &Path) -> Result<Self> {
+        let owner = owner::current()?;
+        let id = random_id()?;
+        let dir = temp.join(format!("{PREFIX}{id}"));
+        if !dir.is_absolute() || dir.as_os_str().len() > LONGEST {
+            return Err(CleanroomError::validation_error(format!(
+                "`{}` cannot hold the directories of runs",
+                temp.display()
+            ))
+            .with_hint(format!(
+                "set `{TEMP_VARIABLE}` to an absolute path of at most {} bytes, for example `/tmp`",
+                LONGEST - PREFIX.len() - id.as_str().len() - 1
+            )));
+        }
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|error| cannot("make", &dir, error))?;
+        let lock = fill(&dir, &owner).map_err(|error| {
+            // The first error is the one to tell.
+            let _ = std::fs::remove_dir_all(&dir);
+            cannot("make", &dir, error)
+        })?;
+        Ok(Self {
+            id,
+            owner,
+            dir,
+            lock,
+            attempts: AtomicU64::new(0),
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// Who owns it: this process.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What one more attempt to start an instance carries.
+    #[must_use]
+    pub fn label(&self, service: &str, key: &InstanceKey) -> Label {
+        let attempt = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        Label {
+            run: self.id.clone(),
+            owner: self.owner.clone(),
+            service: service.to_owned(),
+            key: key.clone(),
+            attempt: format!("{}-{attempt}", self.id),
+        }
+    }
+
+    /// Kills every process that carries the run's id, and blocks until it has
+    /// ended: for when the keeper died, and what detached from its children is
+    /// nobody's any more. This process is not among them.
+    ///
+    /// # Errors
+    /// When one does not end.
+    pub fn kill_all(&self) -> Result<()> {
+        process::kill_run(&self.id)
+    }
+
+    /// Removes its directory. Everything of the run must have been stopped.
+    ///
+    /// # Errors
+    /// When something of the directory is still there.
+    pub fn end(&self) -> Result<()> {
+        remove(&self.dir)
+    }
+
+    /// The lock, for the keeper to hold it too.
+    pub(crate) fn lock(&self) -> &File {
+        &self.lock
+    }
+}
+
+/// Makes what is in the directory of a run; gives the lock, which is held.
+fn fill(dir: &Path, owner: &Owner) -> std::io::Result<File> {
+    // Services run as other users where this one is root: they have to pass
+    // through, but need not list.
+    let mode = if owner.uid == 0 { 0o711 } else { 0o700 };
+    std::fs::set_permissions(dir, Permissions::from_mode(mode))?;
+    let lock = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(dir.join(LOCK))?;
+    lock.lock()?;
+    // Who sees `owner` also finds the lock taken: it is written last, at once.
+    let draft = dir.join(".owner");
+    File::create_new(&draft)?.write_all(&serde_json::to_vec(owner)?)?;
+    std::fs::rename(&draft, dir.join(OWNER))?;
+    Ok(lock)
+}
+
+/// Where the directories of runs lie.
+fn temp() -> PathBuf {
+    std::env::var_os(TEMP_VARIABLE)
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
+}
+
+fn random_id() -> Result<RunId> {
+    let mut bytes = [0_u8; 6];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| cannot("read", Path::new("/dev/urandom"), error))?;
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(RunId::new(digits))
+}
+
+fn cannot(verb: &str, path: &Path, error: std::io::Error) -> CleanroomError {
+    CleanroomError::container_error(format!("cannot {verb} `{}`", path.display()))
+        .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::stale::stale_runs_in;
+    use super::*;
+
+    fn ids(temp: &Path) -> Vec<String> {
+        let runs = stale_runs_in(temp).unwrap();
+        runs.iter().map(|run| run.id().to_string()).collect()
+    }
+
+    #[test]
+    fn a_run_is_stale_once_nobody_holds_its_lock() {
+        let temp = tempfile::tempdir().unwrap();
+        let live = Run::begin_in(temp.path()).unwrap();
+        let dead = Run::begin_in(temp.path()).unwrap();
+        assert!(ids(temp.path()).is_empty());
+        let (id, dir) = (dead.id().to_string(), dead.dir().to_owned());
+        drop(dead);
+        assert_eq!(ids(temp.path()), [id]);
+        for run in stale_runs_in(temp.path()).unwrap() {
+            assert_eq!(run.owner().pid, std::process::id());
+            // Who holds it keeps others from it.
+            assert!(ids(temp.path()).is_empty());
+            run.remove().unwrap();
+        }
+        assert!(!dir.exists() && live.dir().exists());
+    }
+
+    #[test]
+    fn what_is_not_surely_ours_is_left_alone() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = Run::begin_in(temp.path()).unwrap();
+        let (owner, dir) = (run.owner().clone(), run.dir().to_owned());
+        drop(run);
+        let claim = |owner: &Owner| {
+            let text = serde_json::to_vec(owner).unwrap();
+            std::fs::write(dir.join(OWNER), text).unwrap();
+            ids(temp.path()).len()
+        };
+        assert_eq!(claim(&owner), 1);
+        let boot = "another".to_owned();
+        assert_eq!(
+            claim(&Owner {
+                boot,
+                ..owner.clone()
+            }),
+            0
+        );
+        assert_eq!(
+            claim(&Owner {
+                namespace: 1,
+                ..owner.clone()
+            }),
+            0
+        );
+        assert_eq!(
+            claim(&Owner {
+                uid: 4711,
+                ..owner.clone()
+            }),
+            0
+        );
+        assert_eq!(claim(&owner), 1);
+        symlink(&dir, temp.path().join("clnrm-aaaaaaaaaaaa")).unwrap();
+        std::fs::create_dir(temp.path().join("clnrm-bbbbbbbbbbbb")).unwrap();
+        std::fs::create_dir(temp.path().join("other")).unwrap();
+        assert_eq!(ids(temp.path()).len(), 1);
+        std::fs::remove_file(dir.join(OWNER)).unwrap();
+        assert_eq!(ids(temp.path()).len(), 0, "it may just be being made");
+    }
+
+    #[test]
+    fn a_place_that_leaves_no_room_for_sockets_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let deep = temp.path().join("d".repeat(60));
+        std::fs::create_dir(&deep).unwrap();
+        for place in [&deep, Path::new("relative")] {
+            let error = Run::begin_in(place).unwrap_err();
+            assert!(error.hint().unwrap().contains(TEMP_VARIABLE), "{error:?}");
+        }
+        let error = Run::begin_in(Path::new("/nonexistent")).unwrap_err();
+        assert!(error.report().contains("No such file"), "{error:?}");
+    }
+}

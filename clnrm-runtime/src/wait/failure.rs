@@ -1,0 +1,155 @@
+//! The error of a wait that failed: everything a person needs to see why.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+use super::Target;
+use super::notes::Notes;
+use crate::backend::{Source, State};
+use crate::error::CleanroomError;
+use crate::service::Spec;
+
+/// How many lines of the log an error shows.
+const SHOWN_LINES: usize = 20;
+
+/// How long the log may take to be read for an error.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a wait failed.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// The deadline passed.
+    TimedOut,
+    /// The instance ended.
+    Ended(State),
+    /// What it waits for can never be.
+    Impossible(CleanroomError),
+}
+
+pub(super) async fn explain(
+    target: &Target<'_>,
+    notes: &Notes,
+    cause: Cause,
+    elapsed: Duration,
+) -> CleanroomError {
+    let open = notes.open_ones();
+    let mut error = headline(target.service, &cause, elapsed)
+        .with_context("service", target.service)
+        .with_context("phase", "ready");
+    error = match target.source {
+        Source::Image(image) => error.with_context("image", image),
+        Source::Program { path, .. } => error.with_context("program", path.display()),
+    };
+    error = error.with_context("elapsed", format!("{elapsed:.1?}"));
+    for note in &open {
+        error = error.with_context("waited for", mask(&note.what, target.spec));
+        if let Some(answer) = &note.answer {
+            error = error.with_context("last answer", mask(answer, target.spec));
+        }
+    }
+    let log = last_lines(target).await;
+    error = error.with_context("log", mask(&log, target.spec));
+    match &cause {
+        Cause::TimedOut => {
+            let hint = open.first().map_or("look at its log", |note| note.hint);
+            error.with_hint(format!("{hint}; if it is only slow, raise `start_timeout`"))
+        }
+        Cause::Ended(state) => error.with_hint(why_ended(state, &log)),
+        Cause::Impossible(inner) => match inner.hint() {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        },
+    }
+}
+
+fn headline(service: &str, cause: &Cause, elapsed: Duration) -> CleanroomError {
+    match cause {
+        Cause::TimedOut => CleanroomError::timeout_error(format!(
+            "service `{service}` was not ready within {elapsed:.1?}"
+        )),
+        Cause::Ended(state) => CleanroomError::service_error(format!(
+            "service `{service}` {} before it was ready",
+            ended(state)
+        )),
+        Cause::Impossible(inner) => {
+            let message = format!(
+                "service `{service}` cannot become ready: {}",
+                inner.message()
+            );
+            let error = CleanroomError::new(inner.kind(), message);
+            match inner.cause() {
+                Some(cause) => error.with_context("cause", cause),
+                None => error,
+            }
+        }
+    }
+}
+
+fn ended(state: &State) -> String {
+    match state {
+        State::Exited { code } => format!("exited with code {code}"),
+        _ => "was removed".to_owned(),
+    }
+}
+
+fn why_ended(state: &State, log: &str) -> &'static str {
+    match state {
+        // Some engines start it, and leave the news to its log.
+        _ if log.contains("exec format error") => {
+            "its program is for another kind of machine: use an image for this machine's processor"
+        }
+        State::Exited { code: 0 } => {
+            "it ended as if its work were done: a service stays in the foreground"
+        }
+        State::Exited { code: 126 } => "its program is there but cannot be executed",
+        State::Exited { code: 127 } => "its program, or one that it calls, is not there",
+        State::Exited { code: 137 } => {
+            "it was killed: by somebody, or for using more memory than it may (`limits`)"
+        }
+        State::Exited { code: 139 } => "it crashed on a memory fault",
+        State::Exited { .. } => "the last lines of its log say why",
+        _ => "it was not clnrm that removed it",
+    }
+}
+
+/// The last lines of the log, or why there are none.
+async fn last_lines(target: &Target<'_>) -> String {
+    let mut lines = target.backend.logs(target.id, target.since, false);
+    let mut last = VecDeque::with_capacity(SHOWN_LINES);
+    let read = timeout(LOG_PATIENCE, async {
+        while let Some(line) = lines.next().await {
+            let text = match line {
+                Ok(line) => line.text,
+                Err(error) => format!("(the log cannot be read: {})", error.message()),
+            };
+            if last.len() == SHOWN_LINES {
+                last.pop_front();
+            }
+            last.push_back(text);
+        }
+    });
+    if read.await.is_err() {
+        last.push_back("(the log takes too long to read)".to_owned());
+    }
+    if last.is_empty() {
+        return "(empty)".to_owned();
+    }
+    Vec::from(last).join("\n")
+}
+
+/// Hides the values of secret variables.
+fn mask(text: &str, spec: &Spec) -> String {
+    let secrets = spec.vars.values().filter(|var| var.secret);
+    let mut values: Vec<&str> = secrets.map(|var| var.value.as_str()).collect();
+    values.retain(|value| !value.is_empty());
+    // A secret that contains another must go first, or its rest would show.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    let mut text = text.to_owned();
+    for value in values {
+        text = text.replace(value, "***");
+    }
+    text
+}
