@@ -1,0 +1,251 @@
+//! How a PostgreSQL is configured.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clnrm_runtime::Result;
+use clnrm_runtime::plugin::Mistakes;
+use clnrm_runtime::service::{ImageRef, Secret};
+use serde::{Deserialize, Serialize};
+
+use crate::migration;
+
+/// The database that a server always has, and that the plugin itself connects to.
+pub(crate) const MAINTENANCE: &str = "postgres";
+
+/// Settings that are the backend's to choose.
+const RESERVED: [&str; 5] = [
+    "data_directory",
+    "hba_file",
+    "listen_addresses",
+    "port",
+    "unix_socket_directories",
+];
+
+/// A PostgreSQL with the default configuration.
+///
+/// ```
+/// use clnrm_runtime::ServicePlugin;
+///
+/// let plugin = clnrm_postgres::plugin()
+///     .tag("16")
+///     .credentials("shop", "secret")
+///     .init_sql("CREATE EXTENSION citext");
+/// assert!(plugin.spec().is_ok());
+/// ```
+#[must_use]
+pub fn plugin() -> PostgresPlugin {
+    PostgresPlugin::default()
+}
+
+/// Knows how to run PostgreSQL. The crate's page lists what can be configured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PostgresPlugin {
+    pub(crate) name: String,
+    image: String,
+    tag: Option<String>,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    pub(crate) database: String,
+    pub(crate) init: Vec<Script>,
+    pub(crate) migrations: Vec<PathBuf>,
+    config: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) require_version: bool,
+    #[serde(skip)]
+    pub(crate) base: PathBuf,
+}
+
+/// SQL that runs before the migrations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Script {
+    /// A file.
+    File(PathBuf),
+    /// The text itself.
+    Sql(String),
+}
+
+impl Default for PostgresPlugin {
+    fn default() -> Self {
+        Self {
+            name: "postgres".to_owned(),
+            image: "postgres:15".to_owned(),
+            tag: None,
+            user: "postgres".to_owned(),
+            password: "clnrm-loopback-only".into(),
+            database: "app".to_owned(),
+            init: Vec::new(),
+            migrations: Vec::new(),
+            config: BTreeMap::new(),
+            env: BTreeMap::new(),
+            require_version: false,
+            base: PathBuf::new(),
+        }
+    }
+}
+
+impl PostgresPlugin {
+    /// The service's name, for a start by hand; a declaration has its own.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Another tag of the image.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
+    /// Another image with the contract of the official one: PostGIS, pgvector, a mirror's.
+    #[must_use]
+    pub fn image(mut self, image: impl Into<String>) -> Self {
+        self.image = image.into();
+        self
+    }
+
+    /// The superuser that tests connect as.
+    #[must_use]
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.user = user.into();
+        self.password = password.into();
+        self
+    }
+
+    /// The name of the database that an instance has for itself: what
+    /// `scope = "run"` and a start by hand give. A slice has a name of its own.
+    #[must_use]
+    pub fn database(mut self, database: impl Into<String>) -> Self {
+        self.database = database.into();
+        self
+    }
+
+    /// A file of SQL that runs before the migrations, after the scripts added before it.
+    #[must_use]
+    pub fn init_script(mut self, path: impl Into<PathBuf>) -> Self {
+        self.init.push(Script::File(path.into()));
+        self
+    }
+
+    /// SQL that runs before the migrations, after the scripts added before it.
+    #[must_use]
+    pub fn init_sql(mut self, sql: impl Into<String>) -> Self {
+        self.init.push(Script::Sql(sql.into()));
+        self
+    }
+
+    /// A directory of migrations; the crate's page says in which order they
+    /// run. A relative path means the declaring crate's directory.
+    #[must_use]
+    pub fn migrations(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.migrations.push(dir.into());
+        self
+    }
+
+    /// A setting of the server, for example `("shared_preload_libraries", "pg_stat_statements")`.
+    #[must_use]
+    pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.insert(key.into(), value.into());
+        self
+    }
+
+    /// An environment variable of the server.
+    #[must_use]
+    pub fn with_env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Makes a process of another major version than the image's an error.
+    #[must_use]
+    pub fn require_version(mut self) -> Self {
+        self.require_version = true;
+        self
+    }
+
+    /// The image, at the tag that was asked for.
+    pub(crate) fn image_ref(&self) -> Result<ImageRef> {
+        ImageRef::at_tag(&self.image, self.tag.as_deref())
+    }
+
+    /// The settings of the server: ours, then the user's over them.
+    pub(crate) fn settings(&self) -> BTreeMap<&str, &str> {
+        let mut settings = BTreeMap::from([
+            ("fsync", "off"),
+            ("full_page_writes", "off"),
+            ("log_timezone", "UTC"),
+            ("max_connections", "200"),
+            ("timezone", "UTC"),
+        ]);
+        let own = self.config.iter();
+        settings.extend(own.map(|(key, value)| (key.as_str(), value.as_str())));
+        settings
+    }
+
+    /// Reports everything that is wrong with it.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut mistakes = Mistakes::default();
+        mistakes.check_name(&self.name);
+        mistakes.check(self.image_ref());
+        mistakes.refuse_if(
+            !is_text(&self.user, 63) || self.user.starts_with("pg_"),
+            format!("`{}` is no name of a user", self.user),
+            "use 1 to 63 bytes, and not `pg_` at the start",
+        );
+        mistakes.refuse_if(
+            !is_text(self.password.expose(), 100),
+            "the password is empty, too long or has a control character",
+            "use 1 to 100 bytes, or leave `.credentials(..)` out",
+        );
+        mistakes.refuse_if(
+            !is_url_safe(&self.database),
+            format!("`{}` is no name of a database", self.database),
+            "use 1 to 63 letters, digits, `_`, `-` and `.`",
+        );
+        mistakes.refuse_if(
+            [MAINTENANCE, "template0", "template1"].contains(&self.database.as_str())
+                || self.database.starts_with("clnrm_"),
+            format!("database `{}` is not free", self.database),
+            "choose another name: the server has that one, or clnrm makes it",
+        );
+        self.env
+            .keys()
+            .for_each(|name| mistakes.check_variable(name));
+        for name in self.env.keys().filter(|name| name.starts_with("POSTGRES_")) {
+            mistakes.refuse_if(
+                true,
+                format!("variable `{name}` is not free"),
+                "use `.credentials(..)`, `.database(..)` and `.init_sql(..)`: they work without the image too",
+            );
+        }
+        for (key, value) in &self.config {
+            let is_key = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.".contains(&b);
+            mistakes.refuse_if(
+                key.is_empty() || !key.bytes().all(is_key) || value.contains('\0'),
+                format!("`{key}` is no setting of PostgreSQL"),
+                "settings look like `work_mem` or `auto_explain.log_analyze`",
+            );
+            mistakes.refuse_if(
+                RESERVED.contains(&key.as_str()),
+                format!("setting `{key}` is not free"),
+                "leave it out: it is up to the backend",
+            );
+        }
+        mistakes.check(migration::steps(self));
+        mistakes.into_result(&self.name)
+    }
+}
+
+/// Whether the name of a database stands in a URL as it is.
+pub(crate) fn is_url_safe(name: &str) -> bool {
+    let is_good = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    is_text(name, 63) && name.bytes().all(is_good)
+}
+
+fn is_text(text: &str, limit: usize) -> bool {
+    !text.is_empty() && text.len() <= limit && !text.contains(|c: char| c.is_control())
+}

@@ -1,0 +1,110 @@
+//! Redis as a plugin.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clnrm_runtime::backend::BackendKind;
+use clnrm_runtime::plugin::{External, Location, PluginRegistration, from_config};
+use clnrm_runtime::service::{Isolation, Port, Slice, SliceId, Spec, Template, Wait};
+use clnrm_runtime::{CleanroomError, Result, ServiceHandle, ServicePlugin};
+use redis::cmd;
+
+use crate::config::RedisPlugin;
+use crate::connection::{connect, refused, takes_any_password};
+use crate::{account, url};
+
+/// The type of service.
+const TYPE: &str = "redis";
+
+impl ServicePlugin for RedisPlugin {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn service_type(&self) -> &str {
+        TYPE
+    }
+
+    fn spec(&self) -> Result<Option<Spec>> {
+        self.check()?;
+        let env = |(name, value): (&String, &String)| (name.clone(), Template::literal(value));
+        Ok(Some(Spec {
+            container: Some(self.container()?),
+            process: Some(self.process()?),
+            ports: BTreeMap::from([("main".to_owned(), Port::tcp(6379))]),
+            env: self.env.iter().map(env).collect(),
+            vars: url::vars("default", Some(&self.password), 0).into(),
+            exports: Template::map([
+                ("url", "redis://{userinfo}{host}:{port}/{database}"),
+                ("host", "{host}"),
+                ("port", "{port}"),
+                ("username", "{username}"),
+                ("password", "{password}"),
+                ("database", "{database}"),
+            ])?,
+            wait: Wait::Plugin,
+            ..Spec::default()
+        }))
+    }
+
+    fn ready(&self, handle: &ServiceHandle) -> Result<()> {
+        let mut connection = connect(handle)?;
+        let ping = cmd("PING").query::<()>(&mut connection);
+        ping.map_err(|error| refused("PING", error))?;
+        let is_ours = handle.backend() != BackendKind::External && handle.slice().is_none();
+        if is_ours && takes_any_password(&mut connection)? {
+            let message = "the Redis that answers takes any password: it is not ours";
+            return Err(CleanroomError::service_error(message));
+        }
+        Ok(())
+    }
+
+    fn isolation(&self, backend: BackendKind) -> Isolation {
+        match backend {
+            BackendKind::Process => Isolation::Instance,
+            _ => Isolation::Slice,
+        }
+    }
+
+    fn slice(&self, handle: &ServiceHandle, id: &SliceId) -> Result<Slice> {
+        let (database, password) = account::open(&mut connect(handle)?, id)?;
+        let vars = url::vars(&id.name, Some(&password), database);
+        Ok(Slice::new(id.clone(), vars))
+    }
+
+    fn drop_slice(&self, handle: &ServiceHandle, slice: &Slice) -> Result<()> {
+        let database = slice.vars.get("database").map(|var| var.value.as_str());
+        let mut connection = connect(handle)?;
+        account::close(&mut connection, &slice.id.name, database.unwrap_or("0"))
+    }
+
+    fn sweep(
+        &self,
+        handle: &ServiceHandle,
+        is_stale: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<String>> {
+        let mut connection = connect(handle)?;
+        let mut swept = Vec::new();
+        for (database, name) in account::list(&mut connection)? {
+            if is_stale(&name) {
+                account::close(&mut connection, &name, &database)?;
+                swept.push(name);
+            }
+        }
+        Ok(swept)
+    }
+
+    fn external(&self, url: &str) -> Result<External> {
+        url::read_url(url)
+    }
+}
+
+inventory::submit! {
+    PluginRegistration {
+        service_type: TYPE,
+        version: "0.1.0",
+        description: "Redis: a server of its own for each test, or a numbered database of a shared one.",
+        location: Location { file: file!(), line: line!() },
+        construct: |config| Ok(Arc::new(from_config::<RedisPlugin>(TYPE, config)?)),
+    }
+}
