@@ -1,0 +1,201 @@
+//! Runs one attempt of a test in a process of its own, and ends it when its time is over.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clnrm_runtime::keeper::{Child, Exit, Keeper, Signal, Spawn, Stdio, Target};
+use clnrm_runtime::{CleanroomError, Result};
+use tokio::time::{Instant as Clock, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::capture::Capture;
+use super::slot::Slot;
+use crate::discover::TestBinary;
+use crate::report::event::{Output, Phases};
+
+/// How long the pipes of a test that has ended may stay open.
+const LEAK: Duration = Duration::from_millis(200);
+
+/// What a test is run with.
+#[derive(Debug, Clone)]
+pub(super) struct Launch<'a> {
+    pub(super) keeper: &'a Keeper,
+    pub(super) binary: &'a TestBinary,
+    /// libtest's name.
+    pub(super) name: &'a str,
+    /// Arguments of the user's, after `--`.
+    pub(super) args: &'a [String],
+    /// Its whole environment.
+    pub(super) env: BTreeMap<OsString, OsString>,
+    /// Whether its output is kept from the terminal.
+    pub(super) capture: bool,
+    /// How long its body may take.
+    pub(super) limit: Duration,
+    /// After how long it is slow.
+    pub(super) slow: Duration,
+    /// How long it may take to end when it is asked to.
+    pub(super) grace: Duration,
+    /// Asks it to end: the run was interrupted.
+    pub(super) interrupt: CancellationToken,
+    /// Kills it.
+    pub(super) kill: CancellationToken,
+}
+
+/// What was seen of it.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) exit: Exit,
+    pub(super) timed_out: bool,
+    pub(super) leaked: bool,
+    pub(super) output: Output,
+    pub(super) begun: Instant,
+    pub(super) ended: Instant,
+}
+
+impl Launch<'_> {
+    /// Runs the test to its end. `slow` is called each time it has taken
+    /// another `slow` long, with whether it is being ended.
+    pub(super) async fn run(
+        &self,
+        slot: &Arc<Slot>,
+        mut slow: impl FnMut(Duration, bool),
+    ) -> Result<Ended> {
+        let begun = Instant::now();
+        let (mut streams, stdio) = self.stdio()?;
+        let child = self.keeper.spawn(self.spawn(), stdio).await?;
+        let mut timed_out = false;
+        let mut reports = tokio::time::interval_at(Clock::now() + self.slow, self.slow);
+        let limit = async {
+            let body = slot.body().await;
+            timeout_at(
+                Clock::from_std(body + self.limit),
+                std::future::pending::<()>(),
+            )
+            .await
+        };
+        tokio::pin!(limit);
+        let exit = loop {
+            tokio::select! {
+                exit = child.wait() => break exit?,
+                _ = reports.tick() => slow(begun.elapsed(), timed_out),
+                _ = &mut limit, if !timed_out => {
+                    timed_out = true;
+                    slow(begun.elapsed(), true);
+                    break self.end(&child, Signal::Term).await?;
+                }
+                () = self.interrupt.cancelled() => break self.end(&child, Signal::Int).await?,
+            }
+        };
+        let ended = Instant::now();
+        let leaked = timeout(LEAK, closed(&mut streams)).await.is_err();
+        // What it started and did not end must not outlive it.
+        child.signal(Signal::Kill, Target::Tree).await.ok();
+        let mut texts = streams.into_iter().map(Capture::text);
+        let output = Output {
+            stdout: texts.next().unwrap_or_default(),
+            stderr: texts.next().unwrap_or_default(),
+        };
+        Ok(Ended {
+            exit,
+            timed_out,
+            leaked,
+            output,
+            begun,
+            ended,
+        })
+    }
+
+    /// Asks the test to end, waits, kills.
+    async fn end(&self, child: &Child, signal: Signal) -> Result<Exit> {
+        child.signal(signal, Target::Group).await?;
+        tokio::select! {
+            exit = child.wait() => return exit,
+            () = self.kill.cancelled() => {}
+            () = async { timeout(self.grace, std::future::pending::<()>()).await.unwrap_or(()) } => {}
+        }
+        child.signal(Signal::Kill, Target::Tree).await?;
+        child.wait().await
+    }
+
+    fn stdio(&self) -> Result<(Vec<Capture>, Stdio)> {
+        let cannot = |error| {
+            CleanroomError::internal_error("cannot make the pipes of a test").with_source(error)
+        };
+        if self.capture {
+            let (out, stdout) = Capture::new().map_err(cannot)?;
+            let (err, stderr) = Capture::new().map_err(cannot)?;
+            return Ok((
+                vec![out, err],
+                Stdio {
+                    stdin: None,
+                    stdout,
+                    stderr,
+                },
+            ));
+        }
+        let stdout = std::io::stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(cannot)?;
+        let stderr: OwnedFd = std::io::stderr()
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(cannot)?;
+        Ok((
+            Vec::new(),
+            Stdio {
+                stdin: None,
+                stdout,
+                stderr,
+            },
+        ))
+    }
+
+    fn spawn(&self) -> Spawn {
+        let mut args: Vec<OsString> = [self.name, "--exact", "--include-ignored", "--nocapture"]
+            .map(Into::into)
+            .into();
+        args.extend(self.args.iter().map(Into::into));
+        let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        env.extend(
+            self.binary
+                .env
+                .iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        );
+        env.extend(self.env.clone());
+        Spawn {
+            program: self.binary.path.clone(),
+            args,
+            env: self.env.clone(),
+            workdir: self.binary.dir.clone(),
+            user: None,
+            isolate: false,
+        }
+    }
+}
+
+async fn closed(streams: &mut [Capture]) {
+    for stream in streams {
+        stream.closed().await;
+    }
+}
+
+/// How long the parts of an attempt took.
+pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant) -> Phases {
+    let progress = slot.progress();
+    let asked = progress.asked.unwrap_or(ended.ended);
+    let leased = progress.leased.unwrap_or(asked);
+    let body = progress.body.unwrap_or(leased.max(ended.begun));
+    let finished = progress.finished.unwrap_or(ended.ended);
+    Phases {
+        wait: leased.saturating_duration_since(asked),
+        setup: asked.saturating_duration_since(ended.begun)
+            + body.saturating_duration_since(leased),
+        body: finished.saturating_duration_since(body),
+        teardown: gone.saturating_duration_since(finished),
+    }
+}

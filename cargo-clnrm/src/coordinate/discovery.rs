@@ -1,0 +1,142 @@
+//! Builds the tests and reads what they say of themselves: nothing of theirs is run.
+
+use std::time::Instant;
+
+use clnrm_runtime::CleanroomError;
+use tokio::sync::mpsc;
+
+use super::settings::Ended;
+use crate::cli::PlanArgs;
+use crate::discover::{Build, BuildMessage, Discovered, Selected, descriptors, graph, select};
+use crate::exit;
+use crate::filter::{Filter, Selection};
+use crate::report::event::{Level, RunEvent};
+
+/// What a build gave.
+#[derive(Debug)]
+pub struct Discovery {
+    /// Every binary with a clnrm test.
+    pub binaries: Vec<Discovered>,
+    /// Binaries with a harness and no clnrm test.
+    pub plain: Vec<crate::discover::TestBinary>,
+    /// The tests that the filters select.
+    pub selected: Selected,
+}
+
+/// The filters of the command line.
+///
+/// # Errors
+/// When an expression is malformed.
+pub(super) fn filters(args: &PlanArgs) -> Result<Selection, Ended> {
+    let parse = |text: &String| {
+        Filter::parse(text).map_err(|error| Ended {
+            code: exit::BAD_FILTER,
+            error: Some(CleanroomError::validation_error(error.to_string())),
+        })
+    };
+    let filters = args
+        .expressions
+        .iter()
+        .map(parse)
+        .collect::<Result<_, _>>()?;
+    Ok(Selection {
+        words: args.filters.clone(),
+        filters,
+    })
+}
+
+/// Builds, looks into each binary, and selects. `tell` hears of the build.
+///
+/// # Errors
+/// When the build fails, a filter is malformed, or a binary cannot be read.
+pub async fn discover(
+    args: &PlanArgs,
+    build: &Build,
+    mut tell: impl FnMut(RunEvent),
+) -> Result<Discovery, Ended> {
+    let filter = filters(args)?;
+    let begun = Instant::now();
+    let command = format!(
+        "cargo test --no-run {}",
+        args.selection.to_cargo().join(" ")
+    );
+    tell(RunEvent::BuildStarted {
+        command: command.trim_end().to_owned(),
+    });
+    let (send, mut receive) = mpsc::unbounded_channel();
+    let building = async {
+        let built = build.run(&send).await;
+        drop(send);
+        built
+    };
+    let mut binaries = Vec::new();
+    let mut plain = Vec::new();
+    let mut crates = 0;
+    let mut unreadable = None;
+    let mut hear = |message| match message {
+        BuildMessage::Compiled { name, .. } => {
+            crates += 1;
+            tell(RunEvent::BuildProgress {
+                crates,
+                current: name,
+            });
+        }
+        BuildMessage::Diagnostic { text, error } => {
+            let level = if error { Level::Error } else { Level::Warning };
+            tell(RunEvent::BuildMessage { level, text });
+        }
+        BuildMessage::Binary(binary) => match descriptors(&binary.path) {
+            Ok(tests) if tests.is_empty() => plain.push(*binary),
+            Ok(tests) => {
+                tell(RunEvent::BinaryDiscovered {
+                    package: binary.package.clone(),
+                    binary_id: binary.id.clone(),
+                    kind: binary.kind.as_str().to_owned(),
+                    tests: tests.len(),
+                });
+                binaries.push(Discovered {
+                    binary: *binary,
+                    tests,
+                });
+            }
+            Err(error) => unreadable = Some(error),
+        },
+    };
+    let listening = async {
+        while let Some(message) = receive.recv().await {
+            hear(message);
+        }
+    };
+    let (built, ()) = tokio::join!(building, listening);
+    let success = built?;
+    tell(RunEvent::BuildFinished {
+        success,
+        elapsed: begun.elapsed(),
+    });
+    if !success {
+        return Err(Ended {
+            code: exit::BUILD_FAILED,
+            error: None,
+        });
+    }
+    if let Some(error) = unreadable {
+        let error = CleanroomError::validation_error("cannot list the tests of a binary")
+            .with_source(error);
+        return Err(Ended {
+            code: exit::LIST_FAILED,
+            error: Some(error),
+        });
+    }
+    binaries.sort_by(|a, b| a.binary.id.cmp(&b.binary.id));
+    let selected = select(
+        &binaries,
+        &filter,
+        args.run_ignored,
+        &graph(build.metadata()),
+    );
+    Ok(Discovery {
+        binaries,
+        plain,
+        selected,
+    })
+}

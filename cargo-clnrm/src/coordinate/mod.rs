@@ -1,0 +1,20 @@
+//! Runs a whole run: the engine in this process, each test and each host in one of its own.
+
+mod ambient;
+mod attempt;
+mod capture;
+mod discovery;
+mod hosts;
+mod leases;
+mod outcome;
+mod run;
+mod schedule;
+mod settings;
+mod signal;
+mod slot;
+mod teller;
+mod world;
+
+pub use discovery::{Discovery, discover};
+pub use run::{catalog, plan, run};
+pub use settings::{Ended, Settings};

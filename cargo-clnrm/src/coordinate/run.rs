@@ -1,0 +1,333 @@
+//! From the command line to the exit code: discover, plan, start, test, report, stop.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clnrm_runtime::backend::BackendKind;
+use clnrm_runtime::engine::EventSink;
+use clnrm_runtime::machine::MachineEvent;
+use clnrm_runtime::plan::{Catalog, LeaseMode, Plan};
+use clnrm_runtime::provision::Progress;
+use clnrm_runtime::{CleanroomError, Result};
+
+use super::discovery::{Discovery, discover};
+use super::schedule::{Rules, Stage};
+use super::settings::{Ended, Settings};
+use super::signal::{Interrupts, listen};
+use super::teller::Teller;
+use super::world::World;
+use crate::cli::{NoTests, PlanArgs, RunArgs};
+use crate::discover::Build;
+use crate::exit::{self, Seen};
+use crate::report::event::{Level, NotRun, Planned, RunEvent, Scope};
+use crate::report::{Options, Reporter, ShowProgress};
+
+/// `cargo clnrm plan`: what would run, after building and asking the machine.
+///
+/// # Errors
+/// As a run before its tests.
+pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, Ended> {
+    let build = Build::new(args.selection.clone(), false).map_err(no_metadata)?;
+    let settings = Settings::of_plan(args, build.metadata().workspace_root.as_std_path())?;
+    let discovery = discover(args, &build, tell).await?;
+    let world = World::begin(&settings, EventSink::default()).await?;
+    let catalog = world.describe(&discovery, &target_dir(&build)).await;
+    let planned = world.plan(&discovery, &catalog, &settings, |_| ()).await;
+    let errors = world.end(false).await;
+    match errors.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(planned?),
+    }
+}
+
+/// What every binary of a selection declares.
+///
+/// # Errors
+/// As a run before its tests.
+pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Catalog, Ended> {
+    let build = Build::new(args.selection.clone(), false).map_err(no_metadata)?;
+    let settings = Settings::of_plan(args, build.metadata().workspace_root.as_std_path())?;
+    let discovery = discover(args, &build, tell).await?;
+    let world = World::begin(&settings, EventSink::default()).await?;
+    let catalog = world.describe(&discovery, &target_dir(&build)).await;
+    match world.end(false).await.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(catalog),
+    }
+}
+
+/// `cargo clnrm test`. Returns the exit code, everything having been told.
+///
+/// # Errors
+/// Why there is no run at all.
+pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, Ended> {
+    let begun = Instant::now();
+    let colored = color != anstream::ColorChoice::Never
+        && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let build = Build::new(args.plan.selection.clone(), colored).map_err(no_metadata)?;
+    let settings = Settings::of_run(args, build.metadata().workspace_root.as_std_path())?;
+    super::discovery::filters(&args.plan)?;
+    let progress = if args.no_capture {
+        ShowProgress::Never
+    } else {
+        ShowProgress::Auto
+    };
+    let options = Options {
+        color,
+        progress,
+        targets: settings.reports.clone(),
+        ..Options::default()
+    };
+    let reporter = Reporter::new(&options).map_err(|error| {
+        CleanroomError::validation_error("cannot write a report").with_source(error)
+    })?;
+    let teller = Arc::new(Teller::new(begun, reporter));
+    let interrupts = Interrupts::default();
+    let _listener = listen(interrupts.clone(), Arc::clone(&teller))?;
+    let sink = {
+        let teller = Arc::clone(&teller);
+        EventSink::new(move |event| teller.engine(event))
+    };
+    // First of all, before anything exists that could be left.
+    let world = World::begin(&settings, sink).await?;
+    teller.begin(world.run.id());
+    let whole = Whole {
+        args,
+        settings,
+        build,
+        teller: Arc::clone(&teller),
+        interrupts: interrupts.clone(),
+    };
+    let ran = tokio::select! {
+        ran = whole.tests(&world) => ran,
+        () = interrupts.exit.cancelled() => return Ok(exit::INTERRUPTED),
+        error = world.keeper.died() => Err(keeper_died(error).into()),
+    };
+    let ending = world.end(interrupts.kill.is_cancelled());
+    let errors = tokio::select! {
+        errors = ending => errors,
+        () = interrupts.exit.cancelled() => return Ok(exit::INTERRUPTED),
+    };
+    Ok(whole.finish(ran, errors))
+}
+
+struct Whole<'a> {
+    args: &'a RunArgs,
+    settings: Settings,
+    build: Build,
+    teller: Arc<Teller>,
+    interrupts: Interrupts,
+}
+
+impl Whole<'_> {
+    /// Discovers, plans and runs. Returns what could not be cleaned up on the way.
+    async fn tests(&self, world: &World) -> Result<Vec<CleanroomError>, Ended> {
+        let discovering = discover(&self.args.plan, &self.build, |event| {
+            self.teller.tell(event)
+        });
+        let discovery = tokio::select! {
+            discovery = discovering => discovery?,
+            () = self.interrupts.interrupt.cancelled() => return Ok(Vec::new()),
+        };
+        for unmatched in &discovery.selected.unmatched {
+            self.teller.notice(Level::Warning, unmatched.to_string());
+        }
+        if discovery.selected.tests.is_empty() {
+            return self.no_tests(&discovery);
+        }
+        let planning = async {
+            let catalog = world.describe(&discovery, &target_dir(&self.build)).await;
+            let hear = |event| self.machine(event);
+            world.plan(&discovery, &catalog, &self.settings, hear).await
+        };
+        let plan = tokio::select! {
+            plan = planning => plan?,
+            () = self.interrupts.interrupt.cancelled() => return Ok(Vec::new()),
+        };
+        self.tell_plan(&discovery, &plan);
+        let stage = Arc::new(self.stage(world, &discovery));
+        Ok(stage.run(&plan).await)
+    }
+
+    fn no_tests(&self, discovery: &Discovery) -> Result<Vec<CleanroomError>, Ended> {
+        let known: usize = discovery
+            .binaries
+            .iter()
+            .map(|found| found.tests.len())
+            .sum();
+        let error = CleanroomError::validation_error("there is no test to run")
+            .with_context(
+                "found",
+                format!("{known} clnrm tests, of which the filters select none"),
+            )
+            .with_hint("see them all with `cargo clnrm list`, or allow it with `--no-tests=pass`");
+        match self.args.no_tests {
+            NoTests::Fail => Err(Ended {
+                code: exit::NO_TESTS,
+                error: Some(error),
+            }),
+            NoTests::Warn => {
+                self.teller.notice(Level::Warning, error.to_string());
+                Ok(Vec::new())
+            }
+            NoTests::Pass => Ok(Vec::new()),
+        }
+    }
+
+    fn tell_plan(&self, discovery: &Discovery, plan: &Plan) {
+        for instance in plan.instances.values() {
+            let leases = plan.tests.iter().flat_map(|test| &test.leases);
+            let own = leases
+                .filter(|lease| lease.key == instance.key)
+                .all(|lease| lease.mode == LeaseMode::Own);
+            self.teller.tell(RunEvent::ServicePlanned(Planned {
+                service: instance.name.clone(),
+                key: instance.key.to_string(),
+                plugin_type: instance.description.service_type.clone(),
+                backend: instance.backend.to_string(),
+                reason: instance.reason.clone(),
+                scope: if own && instance.backend != BackendKind::External {
+                    Scope::Test
+                } else {
+                    Scope::Run
+                },
+                tests: instance.users,
+            }));
+        }
+        self.teller.tell(RunEvent::RunStarted {
+            started_at: jiff::Timestamp::now().to_string(),
+            profile: self.settings.profile.clone(),
+            tests: plan.tests.len(),
+            binaries: discovery.binaries.len(),
+            skipped: discovery.selected.skipped,
+            not_run: NotRun {
+                plain_tests: 0,
+                harnessless: 0,
+                doctests: 0,
+            },
+        });
+    }
+
+    fn stage(&self, world: &World, discovery: &Discovery) -> Stage {
+        let (limit, slow, grace) = self.settings.times();
+        let rules = Rules {
+            threads: self.settings.threads,
+            attempts: self.settings.attempts,
+            fail_fast: self.settings.fail_fast,
+            capture: !self.args.no_capture,
+            limit,
+            slow,
+            grace,
+            args: self.args.plan.test_args.clone(),
+        };
+        let binaries = discovery
+            .binaries
+            .iter()
+            .map(|found| (found.binary.id.clone(), found.binary.clone()));
+        let limits = discovery
+            .selected
+            .tests
+            .iter()
+            .filter(|request| request.descriptor.timeout_ms > 0);
+        let limits = limits.map(|request| {
+            (
+                request.test.clone(),
+                Duration::from_millis(request.descriptor.timeout_ms),
+            )
+        });
+        Stage {
+            rules,
+            engine: world.engine.clone(),
+            keeper: world.keeper.clone(),
+            reception: world.reception.clone(),
+            slots: Arc::clone(&world.slots),
+            teller: Arc::clone(&self.teller),
+            interrupts: self.interrupts.clone(),
+            binaries: binaries.collect::<BTreeMap<_, _>>(),
+            limits: limits.collect(),
+            failed: std::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
+    fn machine(&self, event: MachineEvent) {
+        match event {
+            MachineEvent::Pull(pull) => {
+                let total = (pull.total > 0).then_some(pull.total);
+                self.teller.tell(RunEvent::PullProgress {
+                    image: pull.image,
+                    bytes: pull.done,
+                    total,
+                });
+            }
+            MachineEvent::Fetch(Progress::Downloading { what }) => {
+                self.teller
+                    .notice(Level::Note, format!("downloading {what}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Says how it ended, and returns the code.
+    fn finish(&self, ran: Result<Vec<CleanroomError>, Ended>, ending: Vec<CleanroomError>) -> i32 {
+        let (stopped, mut errors) = match ran {
+            Ok(errors) => (None, errors),
+            Err(ended) => (Some(ended), Vec::new()),
+        };
+        errors.extend(ending);
+        for error in &errors {
+            self.teller.notice(Level::Error, error.report());
+        }
+        let counts = self.teller.counts();
+        let seen = Seen {
+            interrupted: self.interrupts.requested(),
+            no_service: counts.no_service > 0,
+            leaked: !errors.is_empty(),
+            failed: counts.unsuccessful() > 0 || counts.finished() < counts.tests,
+        };
+        let code = match &stopped {
+            Some(ended) if !seen.interrupted => ended.code,
+            _ => seen.code(),
+        };
+        if let Some(error) = stopped.and_then(|ended| ended.error) {
+            self.teller.notice(Level::Error, error.report());
+        }
+        let elapsed = self.teller.elapsed();
+        self.teller.tell(RunEvent::RunFinished {
+            counts,
+            exit_code: code,
+            elapsed,
+        });
+        let unwritten = self.teller.finish();
+        for error in &unwritten {
+            anstream::eprintln!("error: {error}");
+        }
+        if code == exit::OK && !unwritten.is_empty() {
+            exit::BAD_SETUP
+        } else {
+            code
+        }
+    }
+}
+
+fn target_dir(build: &Build) -> PathBuf {
+    build
+        .metadata()
+        .target_directory
+        .clone()
+        .into_std_path_buf()
+}
+
+fn no_metadata(error: CleanroomError) -> Ended {
+    Ended {
+        code: exit::METADATA_FAILED,
+        error: Some(error),
+    }
+}
+
+fn keeper_died(error: CleanroomError) -> CleanroomError {
+    CleanroomError::internal_error("the run's keeper was killed, so the run cannot go on")
+        .with_source(error)
+        .with_hint("run again; what was started is being removed")
+}

@@ -1,0 +1,178 @@
+//! Where every event of a run goes, from whatever task it comes.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use clnrm_runtime::engine::{EngineEvent, InstanceEvent, LeaseEvent, LeaseState};
+use clnrm_runtime::lifecycle::LifecycleState;
+use clnrm_runtime::service::{OwnerId, RunId};
+
+use crate::report::event::{
+    Counts, Envelope, InstanceDurations, InstanceState, Lease, Level, RunEvent, ServiceChange,
+    Tally, TestId,
+};
+use crate::report::{ReportError, Reporter};
+
+/// Stamps events and hands them to the reporter, one at a time.
+pub(super) struct Teller {
+    begun: Instant,
+    inside: Mutex<Inside>,
+}
+
+struct Inside {
+    run: String,
+    reporter: Option<Reporter>,
+    tally: Tally,
+}
+
+impl Teller {
+    pub(super) fn new(begun: Instant, reporter: Reporter) -> Self {
+        let inside = Inside {
+            run: String::new(),
+            reporter: Some(reporter),
+            tally: Tally::default(),
+        };
+        Self {
+            begun,
+            inside: Mutex::new(inside),
+        }
+    }
+
+    /// Says which run it is.
+    pub(super) fn begin(&self, run: &RunId) {
+        self.inside().run = run.to_string();
+    }
+
+    /// Tells of an event.
+    pub(super) fn tell(&self, event: RunEvent) {
+        let mut inside = self.inside();
+        inside.tally.observe(&event);
+        let envelope = Envelope::new(&inside.run, self.begun.elapsed(), event);
+        if let Some(reporter) = &mut inside.reporter {
+            reporter.emit(&envelope);
+        }
+    }
+
+    /// Tells a person something that is no event of a test or service.
+    pub(super) fn notice(&self, level: Level, text: impl Into<String>) {
+        self.tell(RunEvent::Notice {
+            level,
+            text: text.into(),
+        });
+    }
+
+    /// Tells what the engine said.
+    pub(super) fn engine(&self, event: EngineEvent) {
+        let event = match event {
+            EngineEvent::Instance(event) => service_change(event).map(RunEvent::ServiceState),
+            EngineEvent::Lease(event) => Some(lease(event)),
+            _ => None,
+        };
+        if let Some(event) = event {
+            self.tell(event);
+        }
+    }
+
+    /// The counts so far.
+    pub(super) fn counts(&self) -> Counts {
+        self.inside().tally.counts()
+    }
+
+    /// How long the command has run.
+    pub(super) fn elapsed(&self) -> std::time::Duration {
+        self.begun.elapsed()
+    }
+
+    /// Writes the reports that are written at the end.
+    pub(super) fn finish(&self) -> Vec<ReportError> {
+        let reporter = self.inside().reporter.take();
+        reporter
+            .and_then(|reporter| reporter.finish().err())
+            .unwrap_or_default()
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Teller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teller")
+            .field("begun", &self.begun)
+            .finish_non_exhaustive()
+    }
+}
+
+fn service_change(event: InstanceEvent) -> Option<ServiceChange> {
+    let state = match event.state {
+        LifecycleState::Starting => InstanceState::Starting,
+        LifecycleState::Running => InstanceState::Ready,
+        LifecycleState::Stopped => InstanceState::Stopped,
+        LifecycleState::Failed => InstanceState::Failed,
+        LifecycleState::Initialized | LifecycleState::Stopping => return None,
+    };
+    let known = |duration: std::time::Duration| (!duration.is_zero()).then_some(duration);
+    let instance = event
+        .instance
+        .map_or_else(|| event.owner.to_string(), |instance| instance.to_string());
+    Some(ServiceChange {
+        service: event.name,
+        key: event.key.to_string(),
+        instance,
+        state,
+        durations: InstanceDurations {
+            pull: None,
+            create: known(event.phases.create),
+            ready: known(event.phases.ready),
+            stop: known(event.phases.stop),
+        },
+        users: None,
+        error: event.error,
+    })
+}
+
+fn lease(event: LeaseEvent) -> RunEvent {
+    let (slice, kept) = match &event.state {
+        LeaseState::Granted(slice) => (slice.clone(), None),
+        LeaseState::Ended => (None, Some(false)),
+        LeaseState::Kept => (None, Some(true)),
+    };
+    let lease = Lease {
+        service: event.name,
+        key: event.key.to_string(),
+        instance: event.key.to_string(),
+        slice,
+        test: test_of(&event.owner),
+    };
+    match kept {
+        None => RunEvent::LeaseGranted {
+            lease,
+            waited: event.took,
+        },
+        Some(kept) => RunEvent::LeaseEnded { lease, kept },
+    }
+}
+
+/// The owner as reports name it; the run has no name there.
+fn test_of(owner: &OwnerId) -> Option<TestId> {
+    let OwnerId::Test { test, .. } = owner else {
+        return None;
+    };
+    Some(test_id(test))
+}
+
+pub(super) fn test_id(test: &clnrm_runtime::service::TestId) -> TestId {
+    let package = test
+        .binary
+        .split("::")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    TestId {
+        package,
+        binary_id: test.binary.clone(),
+        name: test.name.clone(),
+    }
+}

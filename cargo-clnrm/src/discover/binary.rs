@@ -1,0 +1,157 @@
+//! A test binary: what cargo says of it, and how cargo would run it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cargo_metadata::{Artifact, Metadata, Package, TargetKind};
+
+/// A binary with a test harness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestBinary {
+    /// nextest's binary id: `pkg`, `pkg::it`, `pkg::bin/x`, `pkg::example/x`.
+    pub id: String,
+    /// The package's name.
+    pub package: String,
+    /// The target's name.
+    pub target: String,
+    /// What kind of target it is.
+    pub kind: TestKind,
+    /// The executable.
+    pub path: PathBuf,
+    /// The directory of the package: where the tests run.
+    pub dir: PathBuf,
+    /// The environment that cargo gives tests at run time.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What kind of target a test binary is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TestKind {
+    /// Unit tests of the library.
+    Lib,
+    /// Unit tests of a binary.
+    Bin,
+    /// An integration test.
+    Test,
+    /// The tests of an example.
+    Example,
+    /// The tests of a benchmark.
+    Bench,
+}
+
+impl TestKind {
+    /// The word of filters and ids.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lib => "lib",
+            Self::Bin => "bin",
+            Self::Test => "test",
+            Self::Example => "example",
+            Self::Bench => "bench",
+        }
+    }
+
+    fn of(kinds: &[TargetKind]) -> Self {
+        let has = |kind: &TargetKind| kinds.contains(kind);
+        match () {
+            () if has(&TargetKind::Test) => Self::Test,
+            () if has(&TargetKind::Bin) => Self::Bin,
+            () if has(&TargetKind::Example) => Self::Example,
+            () if has(&TargetKind::Bench) => Self::Bench,
+            () => Self::Lib,
+        }
+    }
+}
+
+impl TestBinary {
+    /// The test binary of an artifact, if it is one: built for tests, with an
+    /// executable, of a package of the workspace. `bins` are the executables
+    /// of the workspace that this build made, by package and name.
+    #[must_use]
+    pub fn of(
+        artifact: &Artifact,
+        metadata: &Metadata,
+        bins: &BTreeMap<(String, String), PathBuf>,
+    ) -> Option<Self> {
+        if !artifact.profile.test {
+            return None;
+        }
+        let path = artifact.executable.clone()?.into_std_path_buf();
+        let package = metadata
+            .packages
+            .iter()
+            .find(|package| package.id == artifact.package_id)?;
+        let kind = TestKind::of(&artifact.target.kind);
+        let (name, target) = (package.name.to_string(), artifact.target.name.clone());
+        let id = match kind {
+            TestKind::Lib => name.clone(),
+            TestKind::Test => format!("{name}::{target}"),
+            other => format!("{name}::{}/{target}", other.as_str()),
+        };
+        let dir = package.manifest_path.parent()?.as_std_path().to_owned();
+        let mut env = package_env(package, dir.display().to_string());
+        for ((owner, bin), path) in bins {
+            if *owner == name {
+                env.insert(format!("CARGO_BIN_EXE_{bin}"), path.display().to_string());
+            }
+            env.insert(
+                clnrm_runtime::config::bin_variable(owner, bin),
+                path.display().to_string(),
+            );
+        }
+        Some(Self {
+            id,
+            package: name,
+            target,
+            kind,
+            path,
+            dir,
+            env,
+        })
+    }
+}
+
+/// What cargo sets for tests at run time, besides what it compiled in.
+fn package_env(package: &Package, dir: String) -> BTreeMap<String, String> {
+    let version = &package.version;
+    let pairs = [
+        ("CARGO_MANIFEST_DIR", dir),
+        ("CARGO_MANIFEST_PATH", package.manifest_path.to_string()),
+        ("CARGO_PKG_NAME", package.name.to_string()),
+        ("CARGO_PKG_VERSION", version.to_string()),
+        ("CARGO_PKG_VERSION_MAJOR", version.major.to_string()),
+        ("CARGO_PKG_VERSION_MINOR", version.minor.to_string()),
+        ("CARGO_PKG_VERSION_PATCH", version.patch.to_string()),
+        ("CARGO_PKG_VERSION_PRE", version.pre.to_string()),
+        ("CARGO_PKG_AUTHORS", package.authors.join(":")),
+        (
+            "CARGO_PKG_DESCRIPTION",
+            package.description.clone().unwrap_or_default(),
+        ),
+        (
+            "CARGO_PKG_HOMEPAGE",
+            package.homepage.clone().unwrap_or_default(),
+        ),
+        (
+            "CARGO_PKG_REPOSITORY",
+            package.repository.clone().unwrap_or_default(),
+        ),
+        (
+            "CARGO_PKG_LICENSE",
+            package.license.clone().unwrap_or_default(),
+        ),
+        (
+            "CARGO_PKG_RUST_VERSION",
+            package
+                .rust_version
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
+    ];
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}

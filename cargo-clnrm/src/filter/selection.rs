@@ -1,0 +1,46 @@
+//! Words and expressions of one command line, put together.
+
+use super::{Candidate, Context, Filter, Known, Unmatched};
+
+/// What a command line selects: tests that one of the words is part of, and that one of the expressions selects. No
+/// words, or no expressions, select every test.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Parts of test names.
+    pub words: Vec<String>,
+    /// Expressions, one for each `-E`.
+    pub filters: Vec<Filter>,
+}
+
+impl Selection {
+    /// Whether the test is selected.
+    #[must_use]
+    pub fn matches(&self, candidate: &Candidate<'_>, context: &Context<'_>) -> bool {
+        let by_word = self.words.is_empty()
+            || self
+                .words
+                .iter()
+                .any(|word| candidate.test.contains(word.as_str()));
+        by_word
+            && (self.filters.is_empty()
+                || self
+                    .filters
+                    .iter()
+                    .any(|filter| filter.matches(candidate, context)))
+    }
+
+    /// The predicates of all expressions that can select nothing.
+    #[must_use]
+    pub fn unmatched(&self, known: &Known) -> Vec<Unmatched> {
+        self.filters
+            .iter()
+            .flat_map(|filter| filter.unmatched(known))
+            .collect()
+    }
+
+    /// Whether every test is selected, so that nothing needs to be asked.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.words.is_empty() && self.filters.is_empty()
+    }
+}

@@ -1,0 +1,14 @@
+//! `cargo clnrm`: reads the command line, does what it says, exits with the code that it gives.
+
+use std::process::ExitCode;
+
+use cargo_clnrm::cli::{Cargo, CargoCommand, Clnrm};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let Cargo {
+        command: CargoCommand::Clnrm(clnrm),
+    } = Cargo::parse();
+    let Clnrm { color, command } = clnrm;
+    cargo_clnrm::command::execute(command, color)
+}
