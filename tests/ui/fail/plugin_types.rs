@@ -1,0 +1,20 @@
+//! What only the types of a plugin tell.
+
+#[derive(Debug, clnrm::ServicePlugin)]
+#[plugin(type = "a", image = "a:1")]
+struct Fields {
+    #[plugin(default = vec![])]
+    list: Vec<String>,
+    #[plugin(default = 7)]
+    title: String,
+    #[plugin(default = "7")]
+    size: u16,
+}
+
+#[derive(clnrm::ServicePlugin)]
+#[plugin(type = "b", image = "a:1", ready(plugin = answers))]
+struct NotDebug;
+
+fn answers(_: &NotDebug) -> clnrm::Result<()> {
+    Ok(())
+}

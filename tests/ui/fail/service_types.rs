@@ -1,0 +1,26 @@
+//! What only the types of a service's fields and of its plugin tell.
+
+use clnrm::ServiceHandle;
+
+#[clnrm::service(image = "db:1", port = 5432, exports(admin = "http://{host}"))]
+struct Db(ServiceHandle);
+
+#[clnrm::service(image = "job:1")]
+struct Job(ServiceHandle);
+
+#[clnrm::service(image = "a:1", env(A = "{db.ulr}", B = "{job.url}", C = "{db.admin}"))]
+struct Exports { handle: ServiceHandle, db: Option<Db>, job: Job }
+
+#[clnrm::service(image = "a:1")]
+struct Twice { handle: ServiceHandle, db: Db, again: Db }
+
+struct Pool;
+
+#[clnrm::service(image = "a:1")]
+struct NoService { handle: ServiceHandle, pool: Pool }
+
+#[clnrm::service(image = "a:1")]
+struct NoHandle(Pool);
+
+#[clnrm::service(self::Pool {})]
+struct NoPlugin(ServiceHandle);

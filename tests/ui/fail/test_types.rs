@@ -1,0 +1,42 @@
+//! What only the types of a test's parameters tell.
+
+use clnrm::ServiceHandle;
+
+#[clnrm::service(image = "db:1", port = 1)]
+struct Db(ServiceHandle);
+
+type Alias = Db;
+
+struct Pool;
+
+#[clnrm::test]
+fn no_service(pool: Pool) {
+    let _ = pool;
+}
+
+#[clnrm::test]
+fn no_service_in_an_option(pool: Option<Pool>) {
+    let _ = pool;
+}
+
+#[clnrm::test]
+fn one_service_twice(db: Db, other: &Db) {
+    let _ = (db, other);
+}
+
+#[clnrm::test]
+fn one_service_by_two_names(db: Option<Alias>, other: Db) {
+    let _ = (db, other);
+}
+
+#[clnrm::test]
+fn returns_no_result(db: Db) -> Pool {
+    let _ = db;
+    Pool
+}
+
+#[clnrm::test]
+async fn wrong_body(db: Db) -> Result<(), String> {
+    let _ = db;
+    Ok(1)
+}
