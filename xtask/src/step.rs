@@ -93,7 +93,7 @@ pub(crate) fn steps(around: &Surroundings) -> Vec<Step> {
     }
     steps.push(require(Step::new(
         "tests",
-        "test --workspace --lib --bins --tests --examples",
+        "test --workspace --lib --bins --tests --examples --no-fail-fast",
     )));
     steps
 }
@@ -194,7 +194,7 @@ mod tests {
         };
         assert_eq!(
             tests(false),
-            "cargo test --workspace --lib --bins --tests --examples"
+            "cargo test --workspace --lib --bins --tests --examples --no-fail-fast"
         );
         assert_eq!(
             tests(true),
