@@ -149,6 +149,8 @@ impl PostgresPlugin {
         if server.is_external {
             return Ok(());
         }
+        // Of two at once one would be refused: a role is updated by one alone.
+        server.lock("clnrm_role").await?;
         server.keep_verifier(&self.verifier()).await?;
         match server.has(&self.database).await? {
             true => Ok(()),

@@ -93,6 +93,14 @@ impl Server {
         self.client.batch_execute(sql).await
     }
 
+    /// Waits until no other connection holds this lock, and holds it until this
+    /// one is closed. It counts within one database, and every run connects to
+    /// the same.
+    pub(crate) async fn lock(&self, name: &str) -> Result<()> {
+        let sql = format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock(hashtext('{name}'))");
+        self.run(&format!("lock `{name}`"), &sql).await
+    }
+
     /// The databases that clnrm made, templates and what becomes one left out.
     pub(crate) async fn slices(&self) -> Result<Vec<String>> {
         let sql = "SELECT datname::text FROM pg_database

@@ -24,9 +24,7 @@ fn name_of(steps: &[Step], major: u32, role: &str) -> String {
 /// It is renamed last, so a template that has its name is whole: nobody can
 /// connect to it, and so no clone of it ever waits.
 pub(crate) async fn build(server: &Server, template: &str, steps: &[Step]) -> Result<()> {
-    // The lock ends with the connection. It counts within one database, as every run connects to the same.
-    let lock = format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock(hashtext('{template}'))");
-    server.run(&format!("lock `{template}`"), &lock).await?;
+    server.lock(template).await?;
     if server.has(template).await? {
         return Ok(());
     }

@@ -287,6 +287,26 @@ async fn a_template_is_built_once_by_many_at_once() {
     assert_eq!(builders.len(), 1, "{builders:?}");
 }
 
+#[test]
+fn one_server_is_prepared_by_several_at_once() {
+    let server = server();
+    let plugins = ["role-1", "role-2", "role-3", "role-4"].map(marked);
+    for plugin in &plugins {
+        plugin.migrate(&server.handle()).unwrap();
+    }
+    // The templates are there: what is left is done by each of them.
+    std::thread::scope(|scope| {
+        for plugin in &plugins {
+            let handle = server.handle();
+            scope.spawn(move || {
+                for _ in 0..16 {
+                    plugin.migrate(&handle).unwrap();
+                }
+            });
+        }
+    });
+}
+
 #[tokio::test]
 async fn what_a_killed_run_left_half_built_is_built_anew() {
     let server = server();
