@@ -37,8 +37,18 @@ async fn what_listens_on_loopback_inside_is_never_ready() {
         return;
     };
     let mut spec = late("127.0.0.1:8000");
-    spec.start_timeout = Duration::from_secs(3);
-    let (id, _, ready) = world.start_ready("late", spec).await;
+    spec.wait = Wait::Exec {
+        command: ["sh", "-c", "netstat -ltn | grep -q :8000"]
+            .map(str::to_owned)
+            .to_vec(),
+    };
+    let (id, started, ready) = world.start_ready("late", spec.clone()).await;
+    ready.unwrap();
+    spec.wait = Wait::Tcp { port: None };
+    spec.start_timeout = Duration::from_secs(1);
+    let ready = world
+        .ready("late", &id, &spec, &started.endpoints, None)
+        .await;
     let error = ready.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let answer = error.context("last answer").unwrap();
