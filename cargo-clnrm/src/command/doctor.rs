@@ -1,7 +1,6 @@
 //! `cargo clnrm doctor`: what this machine has, what it lacks, and how to mend each.
 
 use std::fmt::Write as _;
-use std::process::Command;
 
 use anstyle::{AnsiColor, Style};
 use clnrm_runtime::Result;
@@ -128,8 +127,7 @@ pub fn text(findings: &[Finding]) -> String {
 }
 
 fn cargo() -> Finding {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let said = Command::new(cargo).arg("--version").output();
+    let said = clnrm_runtime::program::cargo().arg("--version").output();
     let said = said.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     Finding::new(
         "cargo",

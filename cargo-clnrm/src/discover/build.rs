@@ -1,12 +1,12 @@
 //! `cargo test --no-run`, streamed: each test binary is given as soon as it exists.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use cargo_metadata::diagnostic::DiagnosticLevel;
 use cargo_metadata::{Message, Metadata, TargetKind};
+use clnrm_runtime::program::cargo;
 use clnrm_runtime::{CleanroomError, Result};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -39,7 +39,6 @@ pub enum BuildMessage {
 /// A workspace, and what to build of it.
 #[derive(Debug, Clone)]
 pub struct Build {
-    cargo: OsString,
     selection: Selection,
     metadata: Metadata,
     colored: bool,
@@ -51,9 +50,8 @@ impl Build {
     /// # Errors
     /// When there is no workspace, or its manifests are malformed.
     pub fn new(selection: Selection, colored: bool) -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = cargo_metadata::MetadataCommand::new();
-        command.cargo_path(&cargo);
+        command.cargo_path(cargo().get_program());
         if let Some(path) = &selection.manifest_path {
             command.manifest_path(path);
         }
@@ -66,7 +64,6 @@ impl Build {
                 .with_hint("run it from inside a cargo workspace, or give `--manifest-path`")
         })?;
         Ok(Self {
-            cargo,
             selection,
             metadata,
             colored,
@@ -89,7 +86,7 @@ impl Build {
         } else {
             "json"
         };
-        let mut command = Command::new(&self.cargo);
+        let mut command = Command::from(cargo());
         command
             .args(["test", "--no-run", "--message-format", format])
             .args(self.selection.to_cargo());

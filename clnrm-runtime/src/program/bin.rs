@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use super::{found, missing};
+use super::{cargo, found, missing};
 use crate::config::bin_variable;
 use crate::plan::ProgramProbe;
 
@@ -56,12 +56,11 @@ pub(super) async fn find(
 
 /// Runs cargo, here or in `dir`, and reads where the binary is.
 async fn build(dir: Option<&Path>, package: &str, name: &str) -> Result<PathBuf, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let dir = dir.unwrap_or(Path::new("."));
     let shown = format!("`cargo build -p {package} --bin {name}`");
     // No deadline: a first build takes as long as it takes, and the test that
     // waits for it has one.
-    let output = Command::new(cargo)
+    let output = Command::from(cargo())
         .current_dir(dir)
         .args(["build", "--package", package, "--bin", name])
         .arg("--message-format=json-render-diagnostics")

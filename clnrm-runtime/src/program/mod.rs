@@ -4,6 +4,7 @@
 //! its version, so that a program which cannot be executed is not found.
 
 mod bin;
+mod cargo;
 mod place;
 mod version;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+pub use cargo::cargo;
 pub use version::Version;
 
 use crate::plan::ProgramProbe;
