@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clnrm_runtime::engine::{EngineEvent, InstanceEvent, LeaseEvent, LeaseState};
 use clnrm_runtime::lifecycle::LifecycleState;
+use clnrm_runtime::plan::LeaseMode;
 use clnrm_runtime::service::{OwnerId, RunId};
 
 use crate::report::event::{
@@ -114,13 +115,11 @@ fn service_change(event: InstanceEvent) -> Option<ServiceChange> {
         LifecycleState::Initialized | LifecycleState::Stopping => return None,
     };
     let known = |duration: std::time::Duration| (!duration.is_zero()).then_some(duration);
-    let instance = event
-        .instance
-        .map_or_else(|| event.owner.to_string(), |instance| instance.to_string());
     Some(ServiceChange {
         service: event.name,
         key: event.key.to_string(),
-        instance,
+        // The backend's name for it is known only once there is one; an owner has one of a key.
+        instance: event.owner.to_string(),
         state,
         durations: InstanceDurations {
             pull: None,
@@ -142,7 +141,10 @@ fn lease(event: LeaseEvent) -> RunEvent {
     let lease = Lease {
         service: event.name,
         key: event.key.to_string(),
-        instance: event.key.to_string(),
+        instance: match event.mode {
+            LeaseMode::Own => event.owner.to_string(),
+            LeaseMode::Shared | LeaseMode::Slice => OwnerId::Run.to_string(),
+        },
         slice,
         test: test_of(&event.owner),
     };
@@ -174,5 +176,48 @@ pub(super) fn test_id(test: &clnrm_runtime::service::TestId) -> TestId {
         package,
         binary_id: test.binary.clone(),
         name: test.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clnrm_runtime::backend::BackendKind;
+    use clnrm_runtime::engine::Phases;
+    use clnrm_runtime::service::{InstanceId, InstanceKey};
+
+    use super::*;
+
+    fn instance(id: Option<&str>, state: LifecycleState) -> InstanceEvent {
+        InstanceEvent {
+            key: InstanceKey::new("key"),
+            name: "db".to_owned(),
+            owner: OwnerId::Run,
+            backend: BackendKind::Process,
+            instance: id.map(InstanceId::new),
+            state,
+            phases: Phases::default(),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn an_instance_is_one_from_its_start_to_its_end() {
+        let starting = service_change(instance(None, LifecycleState::Starting)).unwrap();
+        let running = service_change(instance(Some("db-1"), LifecycleState::Running)).unwrap();
+        assert_eq!(starting.instance, running.instance);
+        let leased = lease(LeaseEvent {
+            key: InstanceKey::new("key"),
+            name: "db".to_owned(),
+            owner: OwnerId::Run,
+            mode: LeaseMode::Slice,
+            state: LeaseState::Ended,
+            took: Duration::ZERO,
+        });
+        let RunEvent::LeaseEnded { lease, .. } = leased else {
+            panic!("{leased:?}");
+        };
+        assert_eq!(lease.instance, running.instance);
     }
 }

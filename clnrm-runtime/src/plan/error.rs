@@ -107,7 +107,7 @@ pub(super) fn nowhere(
 pub(super) fn why_no_container(image: &str, probe: &Probe) -> (String, Option<String>) {
     match &probe.engine {
         EngineProbe::Silent { reason } => (
-            format!("no engine answers: {reason}"),
+            reason.clone(),
             Some("start a Docker or Podman engine, or set `DOCKER_HOST`".to_owned()),
         ),
         EngineProbe::Answers { local: false, .. } => (

@@ -35,7 +35,7 @@ pub enum EngineProbe {
     },
     /// It does not.
     Silent {
-        /// What was tried, and what it said.
+        /// Why, as a clause of its own: what was tried, and what it said.
         reason: String,
     },
     /// Nobody asked, as no service can use one.

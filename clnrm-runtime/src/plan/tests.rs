@@ -318,7 +318,7 @@ fn without_an_engine_the_reason_says_so() {
         .test("t", &["db"])
         .installed("db");
     world.probe.engine = EngineProbe::Silent {
-        reason: "no socket at `/nonexistent`".to_owned(),
+        reason: "no engine answers: no socket at `/nonexistent`".to_owned(),
     };
     let plan = world.plan();
     let reason = &plan.instances.values().next().unwrap().reason;

@@ -43,7 +43,7 @@ pub struct ServiceChange {
     pub service: String,
     /// Key of the instance, as in the plan.
     pub key: String,
-    /// The instance.
+    /// Who owns the instance: `run`, or a test by its name. With the key it names one instance.
     pub instance: String,
     /// The state it is in now.
     pub state: InstanceState,
@@ -118,7 +118,7 @@ pub struct Lease {
     pub service: String,
     /// Key of the instance, as in the plan.
     pub key: String,
-    /// The instance.
+    /// Who owns the instance, as in `service_state`.
     pub instance: String,
     /// The slice, if only a part of the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]

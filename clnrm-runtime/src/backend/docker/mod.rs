@@ -123,7 +123,7 @@ pub async fn probe() -> (EngineProbe, Option<DockerBackend>) {
         Err(error) => {
             let mut reason = error.message().to_owned();
             if let Some(tried) = error.context("tried").or_else(|| error.context("engine")) {
-                reason = format!("{reason}: {tried}");
+                reason = format!("{reason}: {}", tried.replace('\n', "; "));
             }
             (EngineProbe::Silent { reason }, None)
         }
