@@ -1,0 +1,17 @@
+//! The command as a user runs it: `cargo clnrm` on a project outside the workspace, above all what is left when
+//! things die.
+
+#[cfg(test)]
+mod backend;
+#[cfg(test)]
+mod fault;
+#[cfg(test)]
+mod leftovers;
+#[cfg(test)]
+mod outcome;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod project;
+#[cfg(test)]
+mod run;

@@ -1,0 +1,46 @@
+//! How tests end, and with which code the command says so; of each run nothing is left.
+
+use std::time::Instant;
+
+use crate::backend::{Backend, on_each_backend};
+use crate::leftovers::Traces;
+use crate::run::{Ended, Run};
+
+on_each_backend!(
+    a_test_that_passes_is_code_0,
+    a_test_that_fails_is_code_100,
+    a_test_that_panics_is_code_100,
+    a_test_that_aborts_is_code_100,
+);
+
+/// Runs one test, which has a Redis, to its own end.
+#[track_caller]
+fn check(backend: Backend, test: &str, code: i32, line: &str) {
+    let filter = format!("test(={test})");
+    let mut run = Run::start(backend, &["--test", "outcomes", "-E", &filter]);
+    let held = run.held();
+    assert_eq!(held.name, test);
+    let traces = Traces::of(&run, backend);
+    assert!(traces.has_service("redis-server"), "{traces:#?}");
+    drop(held);
+    let Ended { status, stderr, .. } = run.end();
+    assert_eq!(status.code(), Some(code), "{stderr}");
+    assert!(stderr.contains(line), "no `{line}` in:\n{stderr}");
+    traces.nothing_is_left(Instant::now());
+}
+
+fn a_test_that_passes_is_code_0(backend: Backend) {
+    check(backend, "passes", 0, "1 passed");
+}
+
+fn a_test_that_fails_is_code_100(backend: Backend) {
+    check(backend, "fails", 100, "no luck with redis");
+}
+
+fn a_test_that_panics_is_code_100(backend: Backend) {
+    check(backend, "panics", 100, "no luck with redis");
+}
+
+fn a_test_that_aborts_is_code_100(backend: Backend) {
+    check(backend, "aborts", 100, "SIGABRT");
+}

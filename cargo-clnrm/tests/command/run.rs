@@ -1,0 +1,167 @@
+//! One run of the command, in a directory of its own, from its start to its end.
+
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::backend::Backend;
+use crate::process::{self, Process};
+use crate::project::Project;
+
+/// Longer than any run here takes, however busy the machine is.
+pub(crate) const LONG: Duration = Duration::from_secs(180);
+
+/// A command that has been started.
+#[derive(Debug)]
+pub(crate) struct Run {
+    place: TempDir,
+    child: Child,
+    reports: UnixListener,
+}
+
+/// How it ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stderr: String,
+}
+
+/// A test of the project that runs, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) name: String,
+    pub(crate) pid: u32,
+    _stream: UnixStream,
+}
+
+impl Run {
+    /// Starts `cargo clnrm test` with `args`.
+    pub(crate) fn start(backend: Backend, args: &[&str]) -> Self {
+        let project = Project::shared();
+        // The path is short, as sockets are made below it, and servers of other users may pass.
+        let place = tempfile::Builder::new()
+            .prefix("c-")
+            .rand_bytes(5)
+            .tempdir()
+            .unwrap();
+        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+        let runs = place.path().join("r");
+        fs::create_dir(&runs).unwrap();
+        let socket = place.path().join("s");
+        let reports = UnixListener::bind(&socket).unwrap();
+        let mut command = project.cargo();
+        command
+            .args(["clnrm", "test", "--manifest-path"])
+            .arg(project.manifest())
+            .args(args)
+            .current_dir(place.path())
+            .env("CLNRM_TMPDIR", &runs)
+            .env("SAMPLE_SOCKET", &socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(place.path().join("err")).unwrap());
+        backend.choose(&mut command);
+        let child = command.spawn().unwrap();
+        Self {
+            place,
+            child,
+            reports,
+        }
+    }
+
+    /// The pid of the coordinator: cargo becomes the command.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it makes its directories.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.place.path().join("r")
+    }
+
+    /// Its id, as long as it lives.
+    pub(crate) fn id(&self) -> String {
+        let entries = fs::read_dir(self.dir()).unwrap();
+        let ids = entries.filter_map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            name.strip_prefix("clnrm-").map(str::to_owned)
+        });
+        let ids: Vec<_> = ids.collect();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        ids.into_iter().next().unwrap()
+    }
+
+    /// Its keeper, as long as it lives.
+    pub(crate) fn keeper(&self) -> Process {
+        let processes = Process::of_run(&self.id(), &self.dir());
+        let mut keepers = processes
+            .into_iter()
+            .filter(|process| process.name == "clnrm-keeper");
+        keepers.next().unwrap()
+    }
+
+    /// Waits until a test says that it runs, and holds it.
+    pub(crate) fn held(&self) -> Held {
+        // The command is a child that nobody has waited for, so it can be watched even when it has ended.
+        let command = process::watch(self.pid()).unwrap();
+        let files = [self.reports.as_fd(), command.as_fd()];
+        let first = process::readable(&files, Instant::now() + LONG);
+        assert_eq!(first, Some(0), "no test runs:\n{}", self.said());
+        let (stream, _) = self.reports.accept().unwrap();
+        Held::read(stream)
+    }
+
+    /// Sends the coordinator a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        Process::signal(self.pid(), signal);
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> Ended {
+        let deadline = Instant::now() + LONG;
+        let ended = process::ends(self.pid(), deadline);
+        assert!(ended, "the command does not end:\n{}", self.said());
+        let status = self.child.wait().unwrap();
+        Ended {
+            status,
+            stderr: self.said(),
+        }
+    }
+
+    /// What it said so far.
+    fn said(&self) -> String {
+        fs::read_to_string(self.place.path().join("err")).unwrap()
+    }
+}
+
+/// A command that a failed test leaves gets the chance that Ctrl-C gives it, and its keeper does the rest.
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Held {
+    fn read(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        let (name, pid) = line.trim_end().split_once(' ').unwrap();
+        Self {
+            name: name.to_owned(),
+            pid: pid.parse().unwrap(),
+            _stream: stream,
+        }
+    }
+}
