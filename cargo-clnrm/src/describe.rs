@@ -26,7 +26,7 @@ struct Remembered {
 
 /// What tells one build of a file from the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
+pub(crate) struct Identity {
     len: u64,
     modified_ns: u128,
 }
@@ -92,7 +92,8 @@ impl DescribeCache {
 }
 
 impl Identity {
-    fn of(path: &Path) -> Option<Self> {
+    /// Of a file that is there.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         let modified_ns = modified

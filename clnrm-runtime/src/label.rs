@@ -38,6 +38,16 @@ pub struct Owner {
     pub started: u64,
 }
 
+impl Owner {
+    /// Whether it is of the same boot, pid namespace and user: only of those
+    /// can this process tell whether they live.
+    #[must_use]
+    pub fn is_near(&self, other: &Self) -> bool {
+        let place = |owner: &Self| (owner.boot.clone(), owner.namespace, owner.uid);
+        place(self) == place(other)
+    }
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -86,7 +86,7 @@ pub enum Command {
     Plugins(Box<PluginsArgs>),
     /// Download ahead of time what the tests of the workspace may need.
     Fetch(FetchArgs),
-    /// Remove what runs left that were killed together with their keeper.
+    /// Remove what `test --keep-failed` kept, and what killed runs left.
     Clean(CleanArgs),
     /// Check engine, images, programs and permissions, and say how to mend each.
     Doctor(DoctorArgs),

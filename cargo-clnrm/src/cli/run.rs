@@ -64,6 +64,9 @@ pub struct RunArgs {
     /// Tests at once; the number of cores when absent.
     #[arg(short = 'j', long, value_name = "N", value_parser = at_least_one)]
     pub test_threads: Option<usize>,
+    /// Run the plain `#[test]`s of the selected binaries too.
+    #[arg(long)]
+    pub all: bool,
     /// Let tests write to the terminal; one at a time.
     #[arg(long, visible_alias = "nocapture")]
     pub no_capture: bool,
@@ -73,6 +76,9 @@ pub struct RunArgs {
     /// Run every test whatever fails (the default).
     #[arg(long)]
     pub no_fail_fast: bool,
+    /// Keep what failed tests used when the run has ended; `cargo clnrm clean` removes it.
+    #[arg(long)]
+    pub keep_failed: bool,
     /// Further attempts of a test that failed.
     #[arg(long, value_name = "N")]
     pub retries: Option<u32>,
@@ -96,6 +102,18 @@ pub enum RunIgnored {
     Only,
     /// Run them too.
     All,
+}
+
+impl RunIgnored {
+    /// Whether a test is wanted.
+    #[must_use]
+    pub fn includes(self, ignored: bool) -> bool {
+        match self {
+            Self::Default => !ignored,
+            Self::Only => ignored,
+            Self::All => true,
+        }
+    }
 }
 
 /// What it means that there is no test to run.

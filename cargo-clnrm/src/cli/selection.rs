@@ -80,6 +80,15 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether `cargo test` would run documentation tests: it does unless
+    /// targets are named.
+    #[must_use]
+    pub fn runs_doctests(&self) -> bool {
+        let lists = [&self.bin, &self.test, &self.example];
+        !(self.lib || self.bins || self.tests || self.examples || self.all_targets)
+            && lists.into_iter().all(Vec::is_empty)
+    }
+
     /// The arguments of `cargo test --no-run` that mean the same.
     #[must_use]
     pub fn to_cargo(&self) -> Vec<String> {

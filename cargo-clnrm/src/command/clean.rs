@@ -1,10 +1,10 @@
-//! `cargo clnrm clean`: removes what runs left that were killed together with their keeper.
+//! `cargo clnrm clean`: removes what `--keep-failed` kept, and what runs left that were killed together with their keeper.
 
 use clnrm_runtime::Result;
 use clnrm_runtime::backend::Backend;
 use clnrm_runtime::backend::docker::DockerBackend;
 use clnrm_runtime::cache::Cache;
-use clnrm_runtime::run::stale_runs;
+use clnrm_runtime::run::{kept_runs, stale_runs};
 
 use crate::cli::CleanArgs;
 
@@ -15,6 +15,12 @@ use crate::cli::CleanArgs;
 /// When something cannot be listed or removed.
 pub async fn clean(args: &CleanArgs) -> Result<Vec<String>> {
     let mut lines = Vec::new();
+    for run in kept_runs()? {
+        lines.push(format!("kept run {}: {}", run.id(), run.dir().display()));
+        if !args.dry_run {
+            run.end()?;
+        }
+    }
     let engine = DockerBackend::connect().await.ok();
     for run in stale_runs()? {
         lines.push(format!("run {}: {}", run.id(), run.dir().display()));

@@ -187,7 +187,8 @@ async fn closed(streams: &mut [Capture]) {
 /// How long the parts of an attempt took.
 pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant) -> Phases {
     let progress = slot.progress();
-    let asked = progress.asked.unwrap_or(ended.ended);
+    // A plain test asks for nothing, and has its body from the beginning.
+    let asked = progress.asked.or(progress.body).unwrap_or(ended.ended);
     let leased = progress.leased.unwrap_or(asked);
     let body = progress.body.unwrap_or(leased.max(ended.begun));
     let finished = progress.finished.unwrap_or(ended.ended);

@@ -7,7 +7,9 @@ use tokio::sync::mpsc;
 
 use super::settings::Ended;
 use crate::cli::PlanArgs;
-use crate::discover::{Build, BuildMessage, Discovered, Selected, descriptors, graph, select};
+use crate::discover::{
+    Build, BuildMessage, Discovered, Selected, TestBinary, descriptors, graph, select,
+};
 use crate::exit;
 use crate::filter::{Filter, Selection};
 use crate::report::event::{Level, RunEvent};
@@ -17,10 +19,18 @@ use crate::report::event::{Level, RunEvent};
 pub struct Discovery {
     /// Every binary with a clnrm test.
     pub binaries: Vec<Discovered>,
-    /// Binaries with a harness and no clnrm test.
-    pub plain: Vec<crate::discover::TestBinary>,
+    /// Binaries without a clnrm test.
+    pub plain: Vec<TestBinary>,
     /// The tests that the filters select.
     pub selected: Selected,
+}
+
+impl Discovery {
+    /// Every binary that was built for tests.
+    pub fn all(&self) -> impl Iterator<Item = &TestBinary> {
+        let ours = self.binaries.iter().map(|found| &found.binary);
+        ours.chain(&self.plain)
+    }
 }
 
 /// The filters of the command line.

@@ -6,6 +6,7 @@ mod capture;
 mod discovery;
 mod hosts;
 mod leases;
+mod listing;
 mod outcome;
 mod run;
 mod schedule;

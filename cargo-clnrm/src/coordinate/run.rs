@@ -1,25 +1,26 @@
 //! From the command line to the exit code: discover, plan, start, test, report, stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clnrm_runtime::backend::BackendKind;
-use clnrm_runtime::engine::EventSink;
+use clnrm_runtime::engine::{EventSink, Keep};
 use clnrm_runtime::machine::MachineEvent;
 use clnrm_runtime::plan::{Catalog, LeaseMode, Plan};
 use clnrm_runtime::provision::Progress;
 use clnrm_runtime::{CleanroomError, Result};
 
 use super::discovery::{Discovery, discover};
-use super::schedule::{Rules, Stage};
+use super::listing::plain_tests;
+use super::schedule::{Job, Rules, Stage};
 use super::settings::{Ended, Settings};
 use super::signal::{Interrupts, listen};
 use super::teller::Teller;
 use super::world::World;
 use crate::cli::{NoTests, PlanArgs, RunArgs};
-use crate::discover::Build;
+use crate::discover::{Build, Plain, graph, select_plain};
 use crate::exit::{self, Seen};
 use crate::report::event::{Level, NotRun, Planned, RunEvent, Scope};
 use crate::report::{Options, Reporter, ShowProgress};
@@ -134,35 +135,81 @@ impl Whole<'_> {
         for unmatched in &discovery.selected.unmatched {
             self.teller.notice(Level::Warning, unmatched.to_string());
         }
-        if discovery.selected.tests.is_empty() {
-            return self.no_tests(&discovery);
-        }
         let planning = async {
+            if discovery.selected.tests.is_empty() {
+                return Ok(Plan::default());
+            }
             let catalog = world.describe(&discovery, &target_dir(&self.build)).await;
             let hear = |event| self.machine(event);
             world.plan(&discovery, &catalog, &self.settings, hear).await
         };
-        let plan = tokio::select! {
-            plan = planning => plan?,
+        let preparing = async { tokio::join!(planning, self.plain(world, &discovery)) };
+        let (plan, plain) = tokio::select! {
+            prepared = preparing => (prepared.0?, prepared.1?),
             () = self.interrupts.interrupt.cancelled() => return Ok(Vec::new()),
         };
-        self.tell_plan(&discovery, &plan);
+        let mut jobs: Vec<Job> = plan.tests.iter().cloned().map(Job::of_plan).collect();
+        if self.args.all {
+            jobs.extend(plain.tests.iter().cloned().map(Job::plain));
+        }
+        if jobs.is_empty() {
+            return self.no_tests(&discovery, &plain);
+        }
+        self.tell_plan(&discovery, &plan, &plain, &jobs);
         let stage = Arc::new(self.stage(world, &discovery));
-        Ok(stage.run(&plan).await)
+        Ok(stage.run(jobs).await)
     }
 
-    fn no_tests(&self, discovery: &Discovery) -> Result<Vec<CleanroomError>, Ended> {
+    /// The plain tests that the filters select. One that cannot be listed is
+    /// an error only where they are to run.
+    async fn plain(&self, world: &World, discovery: &Discovery) -> Result<Plain, Ended> {
+        let target_dir = target_dir(&self.build);
+        let listing = plain_tests(&world.keeper, discovery, &target_dir).await;
+        let mut listed = Vec::new();
+        for (binary, tests) in listing {
+            match tests {
+                Ok(tests) => listed.push((binary, tests)),
+                Err(error) if self.args.all => {
+                    return Err(Ended {
+                        code: exit::LIST_FAILED,
+                        error: Some(error),
+                    });
+                }
+                Err(error) => self.teller.notice(Level::Warning, error.report()),
+            }
+        }
+        let filter = super::discovery::filters(&self.args.plan)?;
+        let graph = graph(self.build.metadata());
+        Ok(select_plain(
+            &listed,
+            &filter,
+            self.args.plan.run_ignored,
+            &graph,
+        ))
+    }
+
+    fn no_tests(&self, discovery: &Discovery, plain: &Plain) -> Result<Vec<CleanroomError>, Ended> {
         let known: usize = discovery
             .binaries
             .iter()
             .map(|found| found.tests.len())
             .sum();
+        let found = match known {
+            0 => "no clnrm test at all".to_owned(),
+            known => format!("{known} clnrm tests, of which the filters select none"),
+        };
+        let hint = match plain.tests.len() {
+            0 if known == 0 => {
+                "give a test the attribute `#[clnrm::test]`, or allow it with `--no-tests=pass`"
+            }
+            0 => "see them all with `cargo clnrm list`, or allow it with `--no-tests=pass`",
+            _ => {
+                "`--all` runs the plain tests that the filters select; `--no-tests=pass` allows that there is none"
+            }
+        };
         let error = CleanroomError::validation_error("there is no test to run")
-            .with_context(
-                "found",
-                format!("{known} clnrm tests, of which the filters select none"),
-            )
-            .with_hint("see them all with `cargo clnrm list`, or allow it with `--no-tests=pass`");
+            .with_context("found", found)
+            .with_hint(hint);
         match self.args.no_tests {
             NoTests::Fail => Err(Ended {
                 code: exit::NO_TESTS,
@@ -176,7 +223,7 @@ impl Whole<'_> {
         }
     }
 
-    fn tell_plan(&self, discovery: &Discovery, plan: &Plan) {
+    fn tell_plan(&self, discovery: &Discovery, plan: &Plan, plain: &Plain, jobs: &[Job]) {
         for instance in plan.instances.values() {
             let leases = plan.tests.iter().flat_map(|test| &test.leases);
             let own = leases
@@ -199,15 +246,22 @@ impl Whole<'_> {
         self.teller.tell(RunEvent::RunStarted {
             started_at: jiff::Timestamp::now().to_string(),
             profile: self.settings.profile.clone(),
-            tests: plan.tests.len(),
-            binaries: discovery.binaries.len(),
-            skipped: discovery.selected.skipped,
-            not_run: NotRun {
-                plain_tests: 0,
-                harnessless: 0,
-                doctests: 0,
-            },
+            tests: jobs.len(),
+            binaries: jobs.iter().map(Job::binary).collect::<BTreeSet<_>>().len(),
+            skipped: discovery.selected.skipped + if self.args.all { plain.skipped } else { 0 },
+            not_run: self.not_run(discovery, plain),
         });
+    }
+
+    /// What `cargo test` would run with the same words, and this run does not.
+    fn not_run(&self, discovery: &Discovery, plain: &Plain) -> NotRun {
+        let all = || discovery.all();
+        let doctests = self.args.plan.selection.runs_doctests();
+        NotRun {
+            plain_tests: if self.args.all { 0 } else { plain.tests.len() },
+            harnessless: all().filter(|binary| !binary.harness).count(),
+            doctests: all().filter(|binary| binary.doctests && doctests).count(),
+        }
     }
 
     fn stage(&self, world: &World, discovery: &Discovery) -> Stage {
@@ -220,12 +274,15 @@ impl Whole<'_> {
             limit,
             slow,
             grace,
+            keep: if self.args.keep_failed {
+                Keep::AfterTheRun
+            } else {
+                Keep::WhileTheRunLasts
+            },
             args: self.args.plan.test_args.clone(),
         };
-        let binaries = discovery
-            .binaries
-            .iter()
-            .map(|found| (found.binary.id.clone(), found.binary.clone()));
+        let binaries = discovery.all();
+        let binaries = binaries.map(|binary| (binary.id.clone(), binary.clone()));
         let limits = discovery
             .selected
             .tests

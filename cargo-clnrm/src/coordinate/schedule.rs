@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use clnrm_runtime::engine::{Engine, Keep};
 use clnrm_runtime::keeper::Keeper;
-use clnrm_runtime::plan::{Plan, PlannedTest};
+use clnrm_runtime::plan::PlannedTest;
+use clnrm_runtime::service::TestId;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -20,7 +25,7 @@ use super::slot::{Slot, Slots};
 use super::teller::{Teller, test_id};
 use crate::discover::TestBinary;
 use crate::report::event::{
-    Attempt, Kept, LogLine, Output, Phases, RunEvent, ServiceUse, Status, Stream,
+    Attempt, Kept, LogLine, Output, Phases, RunEvent, ServiceUse, Status, Stream, Until,
 };
 use crate::serve::Reception;
 
@@ -41,6 +46,8 @@ pub(super) struct Rules {
     pub(super) slow: Duration,
     /// How long a test may take to end when it is asked to.
     pub(super) grace: Duration,
+    /// What happens to what a failed test held.
+    pub(super) keep: Keep,
     /// Arguments for the test binaries.
     pub(super) args: Vec<String>,
 }
@@ -57,16 +64,56 @@ pub(super) struct Stage {
     pub(super) interrupts: Interrupts,
     pub(super) binaries: BTreeMap<String, TestBinary>,
     /// What each body may take, where its attribute says so.
-    pub(super) limits: BTreeMap<clnrm_runtime::service::TestId, Duration>,
+    pub(super) limits: BTreeMap<TestId, Duration>,
     pub(super) failed: AtomicBool,
 }
 
+/// A test to run.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    /// What it may lease: nothing, if it is a plain one.
+    pub(super) planned: PlannedTest,
+    /// Whether it is a clnrm test, which dials in.
+    pub(super) speaks: bool,
+}
+
+impl Job {
+    /// A clnrm test.
+    pub(super) fn of_plan(planned: PlannedTest) -> Self {
+        Self {
+            planned,
+            speaks: true,
+        }
+    }
+
+    /// A test without the attribute.
+    pub(super) fn plain(test: TestId) -> Self {
+        let planned = PlannedTest {
+            test,
+            leases: Vec::new(),
+            error: None,
+        };
+        Self {
+            planned,
+            speaks: false,
+        }
+    }
+
+    /// The id of its binary.
+    pub(super) fn binary(&self) -> &str {
+        &self.planned.test.binary
+    }
+}
+
 impl Stage {
-    /// Runs every test of the plan. Returns what could not be cleaned up after them.
-    pub(super) async fn run(self: &Arc<Self>, plan: &Plan) -> Vec<clnrm_runtime::CleanroomError> {
+    /// Runs the tests. Returns what could not be cleaned up after them.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        jobs: Vec<Job>,
+    ) -> Vec<clnrm_runtime::CleanroomError> {
         let places = Arc::new(Semaphore::new(self.rules.threads));
         let mut running = JoinSet::new();
-        for planned in plan.tests.clone() {
+        for job in jobs {
             let place = tokio::select! {
                 place = Arc::clone(&places).acquire_owned() => place,
                 () = self.interrupts.interrupt.cancelled() => break,
@@ -76,7 +123,7 @@ impl Stage {
             }
             let stage = Arc::clone(self);
             running.spawn(async move {
-                let errors = stage.test(&planned).await;
+                let errors = stage.test(&job).await;
                 drop(place);
                 errors
             });
@@ -99,10 +146,10 @@ impl Stage {
     }
 
     /// One test, attempt by attempt.
-    async fn test(&self, planned: &PlannedTest) -> Vec<clnrm_runtime::CleanroomError> {
+    async fn test(&self, job: &Job) -> Vec<clnrm_runtime::CleanroomError> {
         let mut errors = Vec::new();
         for number in 1..=self.rules.attempts {
-            let (attempt, more) = self.attempt(planned, number).await;
+            let (attempt, more) = self.attempt(job, number).await;
             errors.extend(more);
             let passed = attempt.status.is_success();
             if passed || number == self.rules.attempts || self.interrupts.requested() {
@@ -119,7 +166,7 @@ impl Stage {
 
     async fn attempt(
         &self,
-        planned: &PlannedTest,
+        Job { planned, speaks }: &Job,
         number: u32,
     ) -> (Attempt, Vec<clnrm_runtime::CleanroomError>) {
         let test = test_id(&planned.test);
@@ -127,7 +174,7 @@ impl Stage {
             test: test.clone(),
             attempt: number,
         });
-        let slot = Arc::new(Slot::new(planned.clone(), number));
+        let slot = Arc::new(Slot::new(planned.clone(), number, *speaks));
         let since = SystemTime::now();
         let mut attempt = Attempt {
             test,
@@ -160,7 +207,7 @@ impl Stage {
         }
         attempt.status = status(Seen {
             exit: ended.exit,
-            speaks: true,
+            speaks: slot.speaks,
             finished: progress.finished.is_some(),
             timed_out: ended.timed_out,
             leaked: ended.leaked,
@@ -168,12 +215,15 @@ impl Stage {
         });
         let keep = if attempt.status.is_success() {
             Keep::Nothing
-        } else {
+        } else if self.interrupts.requested() || number < self.rules.attempts {
+            // It is tried again, or it failed because somebody wants to leave.
             Keep::WhileTheRunLasts
+        } else {
+            self.rules.keep
         };
-        if keep == Keep::WhileTheRunLasts {
+        if keep != Keep::Nothing {
             attempt.services = self.logs(&slot, since).await;
-            attempt.kept = kept(&slot);
+            attempt.kept = self.kept(&slot, keep);
         }
         let errors = self.engine.release(&slot.owner(), keep).await;
         attempt.phases = phases(&slot, &ended, Instant::now());
@@ -189,9 +239,13 @@ impl Stage {
                 planned.test.binary
             ))
         })?;
-        let ticket = self.reception.expect_test(slot.attempt())?;
         let mut env: BTreeMap<OsString, OsString> = environment(binary);
-        env.extend(ticket.env());
+        let ticket = if slot.speaks {
+            Some(self.reception.expect_test(slot.attempt())?)
+        } else {
+            None
+        };
+        env.extend(ticket.iter().flat_map(|ticket| ticket.env()));
         let launch = Launch {
             keeper: &self.keeper,
             binary,
@@ -248,15 +302,94 @@ impl Stage {
         }
         uses
     }
+
+    /// What a failed test leaves, and how to look at it. The addresses with
+    /// their passwords go to a file that is the user's alone: reports are read
+    /// by others.
+    fn kept(&self, slot: &Slot, keep: Keep) -> Vec<Kept> {
+        let until = match keep {
+            Keep::AfterTheRun => Until::Cleaned,
+            _ => Until::RunEnds,
+        };
+        let book = self.engine.run().dir().join(CONNECT);
+        let kept = slot.progress().handles.into_iter().map(|handle| {
+            let url = handle.url().ok();
+            if let Some(url) = &url
+                && let Err(error) = note(&book, &slot.planned.test.to_string(), handle.name(), url)
+            {
+                tracing::warn!(%error, "cannot write down how to connect");
+            }
+            Kept {
+                service: handle.name().to_owned(),
+                instance: handle.instance().to_string(),
+                slice: handle.slice().map(|slice| slice.id.name.clone()),
+                connect: url.iter().map(|url| without_password(url)).collect(),
+                passwords: url
+                    .filter(|url| without_password(url) != *url)
+                    .map(|_| book.clone()),
+                until,
+            }
+        });
+        kept.collect()
+    }
 }
 
-/// What a failed test leaves while the run lasts, and how to look at it.
-fn kept(slot: &Slot) -> Vec<Kept> {
-    let each = slot.progress().handles.into_iter().map(|handle| Kept {
-        service: handle.name().to_owned(),
-        instance: handle.instance().to_string(),
-        slice: handle.slice().map(|slice| slice.id.name.clone()),
-        connect: handle.url().into_iter().collect(),
-    });
-    each.collect()
+/// The file in the directory of a run that has whole addresses.
+const CONNECT: &str = "connect";
+
+/// Appends a line to the file of addresses: test, service, address.
+fn note(book: &Path, test: &str, service: &str, url: &str) -> std::io::Result<()> {
+    let mut file = File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(book)?;
+    file.write_all(format!("{test}\t{service}\t{url}\n").as_bytes())
+}
+
+/// A URL that can be shown: `***` stands for its password.
+fn without_password(url: &str) -> String {
+    let shown = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let (userinfo, _) = authority.rsplit_once('@')?;
+        let (user, _) = userinfo.split_once(':')?;
+        let after = rest.get(userinfo.len()..)?;
+        Some(format!("{scheme}://{user}:***{after}"))
+    };
+    shown().unwrap_or_else(|| url.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_url_has_no_password() {
+        let check = |url, expected| assert_eq!(without_password(url), expected);
+        check("postgres://u:p@h:1/d?a=b@c", "postgres://u:***@h:1/d?a=b@c");
+        check("redis://:p%40@h:1/3", "redis://:***@h:1/3");
+        check("postgres://u:a@b:c@h/d", "postgres://u:***@h/d");
+        check("http://h:1/a:b@c", "http://h:1/a:b@c");
+        check("http://u@h", "http://u@h");
+        check("unix:/tmp/s", "unix:/tmp/s");
+    }
+
+    #[test]
+    fn whole_addresses_are_the_user_s_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let book = dir.path().join(CONNECT);
+        note(&book, "shop::it a", "db", "postgres://u:p@h/1").unwrap();
+        note(&book, "shop::it b", "db", "postgres://u:p@h/2").unwrap();
+        let text = std::fs::read_to_string(&book).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(
+            text.starts_with("shop::it a\tdb\tpostgres://u:p@h/1\n"),
+            "{text}"
+        );
+        let mode = std::fs::metadata(&book).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }

@@ -18,6 +18,8 @@ pub(super) struct Slot {
     pub(super) planned: PlannedTest,
     /// Which attempt, from 1.
     pub(super) attempt: u32,
+    /// Whether it is a clnrm test, which dials in.
+    pub(super) speaks: bool,
     progress: watch::Sender<Progress>,
 }
 
@@ -41,11 +43,17 @@ pub(super) struct Progress {
 }
 
 impl Slot {
-    pub(super) fn new(planned: PlannedTest, attempt: u32) -> Self {
+    pub(super) fn new(planned: PlannedTest, attempt: u32, speaks: bool) -> Self {
+        let progress = Progress {
+            // All of a plain test is its body.
+            body: (!speaks).then(Instant::now),
+            ..Progress::default()
+        };
         Self {
             planned,
             attempt,
-            progress: watch::Sender::default(),
+            speaks,
+            progress: watch::Sender::new(progress),
         }
     }
 

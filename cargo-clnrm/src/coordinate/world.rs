@@ -148,14 +148,23 @@ impl World {
         Ok(plan)
     }
 
-    /// Stops everything, hosts and keeper included. Returns what went wrong,
-    /// leaks first of all.
+    /// Stops everything, hosts and keeper included, but for what is kept after
+    /// the run. Returns what went wrong, leaks first of all.
     pub(super) async fn end(self, hard: bool) -> Vec<CleanroomError> {
         let mut errors = self.engine.shutdown(hard).await;
         self.hosts.dismiss().await;
         errors.extend(self.server.stop().await.err());
-        errors.extend(self.keeper.dismiss().await.err());
-        errors.extend(self.run.end().err());
+        if self.engine.keeps() {
+            // A keeper that cannot be kept removes everything, as ever.
+            let kept = match self.run.keep(self.keeper.pid()) {
+                Ok(()) => self.keeper.keep().await,
+                Err(error) => Err(error),
+            };
+            errors.extend(kept.err());
+        } else {
+            errors.extend(self.keeper.dismiss().await.err());
+            errors.extend(self.run.end().err());
+        }
         errors
     }
 }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use cargo_metadata::{Artifact, Metadata, Package, TargetKind};
 
-/// A binary with a test harness.
+use super::doctest::has_doctests;
+use super::manifest::harnessless;
+
+/// A binary that cargo builds for tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestBinary {
     /// nextest's binary id: `pkg`, `pkg::it`, `pkg::bin/x`, `pkg::example/x`.
@@ -20,6 +23,10 @@ pub struct TestBinary {
     pub path: PathBuf,
     /// The directory of the package: where the tests run.
     pub dir: PathBuf,
+    /// Whether it has libtest's harness, so that it can be asked for its tests.
+    pub harness: bool,
+    /// Whether it is of a library that has documentation tests.
+    pub doctests: bool,
     /// The environment that cargo gives tests at run time.
     pub env: BTreeMap<String, String>,
 }
@@ -90,6 +97,16 @@ impl TestBinary {
             other => format!("{name}::{}/{target}", other.as_str()),
         };
         let dir = package.manifest_path.parent()?.as_std_path().to_owned();
+        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap_or_default();
+        let named = (kind != TestKind::Lib).then(|| target.clone());
+        let harness = !harnessless(&manifest).contains(&(kind, named));
+        let sources = artifact
+            .target
+            .src_path
+            .parent()
+            .map(|dir| dir.as_std_path());
+        let doctests =
+            kind == TestKind::Lib && artifact.target.doctest && sources.is_some_and(has_doctests);
         let mut env = package_env(package, dir.display().to_string());
         for ((owner, bin), path) in bins {
             if *owner == name {
@@ -107,6 +124,8 @@ impl TestBinary {
             kind,
             path,
             dir,
+            harness,
+            doctests,
             env,
         })
     }

@@ -2,10 +2,14 @@
 
 mod binary;
 mod build;
+mod doctest;
+mod manifest;
+mod plain;
 mod section;
 mod select;
 
 pub use binary::{TestBinary, TestKind};
 pub use build::{Build, BuildMessage};
+pub use plain::{PlainTest, read_list};
 pub use section::{SectionError, descriptors};
-pub use select::{Discovered, Selected, graph, select};
+pub use select::{Discovered, Plain, Selected, graph, select, select_plain};

@@ -7,7 +7,7 @@ use clnrm_runtime::declare::TestDescriptor;
 use clnrm_runtime::plan::TestRequest;
 use clnrm_runtime::service::TestId;
 
-use super::TestBinary;
+use super::{PlainTest, TestBinary};
 use crate::cli::RunIgnored;
 use crate::filter::{Candidate, Context, Graph, Known, Platform, Selection, Unmatched};
 
@@ -51,14 +51,9 @@ pub fn select(
     let mut candidates = Vec::new();
     for (found, services) in discovered.iter().zip(&services) {
         for (test, services) in found.tests.iter().zip(services) {
-            let candidate = candidate(&found.binary, test, services);
+            let candidate = candidate(&found.binary, test.test_name(), services);
             candidates.push(candidate);
-            let wanted = match ignored {
-                RunIgnored::Default => !test.ignored,
-                RunIgnored::Only => test.ignored,
-                RunIgnored::All => true,
-            };
-            if wanted && filter.matches(&candidate, &context) {
+            if ignored.includes(test.ignored) && filter.matches(&candidate, &context) {
                 let test_id = TestId {
                     binary: found.binary.id.clone(),
                     name: test.test_name().to_owned(),
@@ -76,9 +71,49 @@ pub fn select(
     selected
 }
 
+/// The plain tests of a build, as far as the filters select them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plain {
+    /// Those to run.
+    pub tests: Vec<TestId>,
+    /// How many are ignored or not selected.
+    pub skipped: usize,
+}
+
+/// Applies words, expressions and `--run-ignored` to the tests of each binary
+/// that have no attribute of clnrm's. They name no service.
+#[must_use]
+pub fn select_plain(
+    listed: &[(&TestBinary, Vec<PlainTest>)],
+    filter: &Selection,
+    ignored: RunIgnored,
+    graph: &Graph,
+) -> Plain {
+    let context = Context {
+        graph,
+        default: None,
+    };
+    let none = BTreeSet::new();
+    let mut plain = Plain::default();
+    for (binary, tests) in listed {
+        for test in tests {
+            let candidate = candidate(binary, &test.name, &none);
+            if ignored.includes(test.ignored) && filter.matches(&candidate, &context) {
+                plain.tests.push(TestId {
+                    binary: binary.id.clone(),
+                    name: test.name.clone(),
+                });
+            } else {
+                plain.skipped += 1;
+            }
+        }
+    }
+    plain
+}
+
 fn candidate<'a>(
     binary: &'a TestBinary,
-    test: &'a TestDescriptor,
+    test: &'a str,
     services: &'a BTreeSet<String>,
 ) -> Candidate<'a> {
     Candidate {
@@ -86,7 +121,7 @@ fn candidate<'a>(
         binary_id: &binary.id,
         kind: binary.kind.as_str(),
         binary: &binary.target,
-        test: test.test_name(),
+        test,
         services,
         platform: Platform::Target,
     }
@@ -163,6 +198,8 @@ mod tests {
             kind: TestKind::Test,
             path: "/target/it".into(),
             dir: "/shop".into(),
+            harness: true,
+            doctests: false,
             env: BTreeMap::new(),
         };
         let tests = vec![
@@ -204,5 +241,31 @@ mod tests {
             &["cart::adds", "slow"],
         );
         check(&["cart"], Some("service(postgres)"), RunIgnored::All, &[]);
+    }
+
+    #[test]
+    fn plain_tests_are_selected_as_tests_without_services() {
+        let binary = discovered().remove(0).binary;
+        let test = |name: &str, ignored| PlainTest {
+            name: name.to_owned(),
+            ignored,
+        };
+        let listed = [(&binary, vec![test("adds", false), test("slow", true)])];
+        let check = |expression: Option<&str>, ignored, expected: &[&str]| {
+            let filters = expression.map(|text| Filter::parse(text).unwrap());
+            let filter = Selection {
+                words: Vec::new(),
+                filters: filters.into_iter().collect(),
+            };
+            let plain = select_plain(&listed, &filter, ignored, &Graph::default());
+            let names: Vec<_> = plain.tests.iter().map(|it| it.name.as_str()).collect();
+            assert_eq!(
+                (names.as_slice(), plain.skipped),
+                (expected, 2 - expected.len())
+            );
+        };
+        check(None, RunIgnored::Default, &["adds"]);
+        check(Some("test(slow)"), RunIgnored::All, &["slow"]);
+        check(Some("service(redis)"), RunIgnored::All, &[]);
     }
 }

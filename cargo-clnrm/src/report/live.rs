@@ -9,6 +9,7 @@ use anstyle::Style;
 
 use super::event::{
     Attempt, Envelope, InstanceState, Leaked, Planned, RunEvent, Scope, ServiceChange, TestId,
+    Until,
 };
 use super::style::{self, BAD, GOOD, ODD, RULE, column, count, paint, taken, taken_so_far, tests};
 
@@ -147,7 +148,8 @@ impl Live {
         let word = attempt_word(attempt, last);
         let time = taken(attempt.phases.active());
         let style = style::of_status(&attempt.status);
-        self.line(style, &word, &time, &attempt.test, last)
+        let line = self.line(style, &word, &time, &attempt.test, last);
+        line + &kept_for_now(attempt)
     }
 
     fn line(&self, style: Style, word: &str, time: &str, test: &TestId, numbered: bool) -> String {
@@ -160,6 +162,25 @@ impl Live {
         let (word, test) = (column(style, word), style::test(test));
         format!("{word} {time} {number}{test}\n")
     }
+}
+
+/// What can be looked at while the run goes on; the end of the run tells of the rest.
+fn kept_for_now(attempt: &Attempt) -> String {
+    let kept = attempt.kept.iter().filter(|it| it.until == Until::RunEnds);
+    let mut text = String::new();
+    let mut books = Vec::new();
+    for kept in kept.filter(|it| !it.connect.is_empty()) {
+        let (service, connect) = (&kept.service, kept.connect.join(" "));
+        text += &format!(
+            "{:13}kept while the run lasts: {service} at {connect}\n",
+            ""
+        );
+        books.extend(kept.passwords.as_ref());
+    }
+    if let Some(book) = books.first() {
+        text += &format!("{:13}with passwords: {}\n", "", book.display());
+    }
+    text
 }
 
 /// `PASS`, or `TRY 2 PASS` where there was more than one attempt.
@@ -261,6 +282,25 @@ mod tests {
 
     fn plain(numbering: Numbering, events: &[Envelope]) -> String {
         strip_str(&lines(numbering, events)).to_string()
+    }
+
+    #[test]
+    fn what_goes_with_the_run_is_told_while_it_is_there() {
+        let mut attempt = sample::failed_with_everything();
+        let told = |attempt: &Attempt| {
+            let event = RunEvent::TestFinished(attempt.clone());
+            plain(Numbering::Off, &[sample::at(1, event)])
+        };
+        assert!(
+            !told(&attempt).contains("kept"),
+            "its end is not that of the run"
+        );
+        attempt.kept[0].until = Until::RunEnds;
+        insta::assert_snapshot!(told(&attempt), @"
+                FAIL [   0.100s] shop::it orders::create
+                     kept while the run lasts: postgres at postgres://clnrm:***@127.0.0.1:4711/orders_1
+                     with passwords: /tmp/clnrm-3c4cbe2c9a53/connect
+        ");
     }
 
     fn interrupted(times: u32, running: usize) -> Envelope {

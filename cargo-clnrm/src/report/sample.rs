@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event::{
     Attempt, Envelope, InstanceDurations, InstanceState, Kept, Leaked, Lease, Level, LogLine,
     NotRun, Output, Phases, Planned, ResourceKind, RunEvent, Scope, ServiceChange, ServiceUse,
-    Status, Stream, Tally, TestId,
+    Status, Stream, Tally, TestId, Until,
 };
 
 pub(super) const RUN: &str = "3c4cbe2c-9a53-4a8b-b5f6-0f9a8f0b7a61";
@@ -133,7 +133,9 @@ pub(super) fn failed_with_everything() -> Attempt {
             service: "postgres".to_owned(),
             instance: "postgres-1".to_owned(),
             slice: Some("orders_1".to_owned()),
-            connect: vec!["psql postgres://clnrm@127.0.0.1:4711/orders_1".to_owned()],
+            connect: vec!["postgres://clnrm:***@127.0.0.1:4711/orders_1".to_owned()],
+            passwords: Some("/tmp/clnrm-3c4cbe2c9a53/connect".into()),
+            until: Until::Cleaned,
         }],
         ..attempt("orders::create", Status::Fail { code: 101 })
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::event::{Attempt, Counts, Kept, NotRun, RunEvent, ServiceUse, TestId};
+use super::event::{Attempt, Counts, Kept, NotRun, RunEvent, ServiceUse, TestId, Until};
 use super::live::attempt_word;
 use super::style::{self, BAD, DIM, GOOD, ODD, RULE, column, count, paint, taken, tests};
 use crate::filter::{Expr, Matcher, Named, Set};
@@ -62,8 +62,9 @@ impl Summary {
         );
         let list: String = self.remarkable.values().map(list_item).collect();
         format!(
-            "{RULE}{line}{}{}{list}",
+            "{RULE}{line}{}{}{}{list}",
             self.leaked(),
+            self.kept(),
             not_run(&counts.not_run)
         )
     }
@@ -79,6 +80,19 @@ impl Summary {
             column(BAD, "LEAK"),
             paint(style::BOLD, still),
         )
+    }
+
+    /// What stays, and how to get rid of it.
+    fn kept(&self) -> String {
+        let stays = |attempt: &&Attempt| attempt.kept.iter().any(|it| it.until == Until::Cleaned);
+        match self.failed().filter(stays).count() {
+            0 => String::new(),
+            number => format!(
+                "{} what {} used stays (hint: `cargo clnrm clean` removes it)\n",
+                column(ODD, "Kept"),
+                count(number, "failed test", "failed tests"),
+            ),
+        }
     }
 
     fn failed(&self) -> impl Iterator<Item = &Attempt> {
@@ -231,16 +245,22 @@ fn service_log(service: &ServiceUse) -> String {
 }
 
 fn kept(kept: &[Kept]) -> String {
-    let lines: Vec<_> = kept
-        .iter()
-        .flat_map(|kept| {
-            let what = match &kept.slice {
-                Some(slice) => format!("{} {slice} of {}:", kept.service, kept.instance),
-                None => format!("{} {}:", kept.service, kept.instance),
-            };
-            std::iter::once(what).chain(kept.connect.iter().map(|how| format!("  {how}")))
-        })
+    let kept = kept.iter().filter(|kept| kept.until == Until::Cleaned);
+    let mut books: Vec<_> = kept
+        .clone()
+        .filter_map(|it| it.passwords.as_ref())
         .collect();
+    books.dedup();
+    let lines = kept.flat_map(|kept| {
+        let what = match &kept.slice {
+            Some(slice) => format!("{} {slice} of {}:", kept.service, kept.instance),
+            None => format!("{} {}:", kept.service, kept.instance),
+        };
+        std::iter::once(what).chain(kept.connect.iter().map(|how| format!("  {how}")))
+    });
+    let books = books.into_iter();
+    let books = books.map(|book| format!("with passwords: {}", book.display()));
+    let lines: Vec<_> = lines.chain(books).collect();
     section("kept for you", &lines.join("\n"))
 }
 
@@ -283,6 +303,7 @@ mod tests {
         ────────────
              Summary [   6.000s] 8/9 tests run: 3 passed (1 slow, 1 flaky, 1 leaky), 3 failed, 1 timed out, 1 without a service, 1 skipped
                 LEAK 1 resource outlived the run, of which 0 could not be removed
+                Kept what 1 failed test used stays (hint: `cargo clnrm clean` removes it)
           UNFINISHED [   0.100s] shop::it carts::exits
                      cargo clnrm test -p shop -E 'binary_id(=shop::it) & test(=carts::exits)'
            FLAKY 2/2 [   0.100s] shop::it carts::flaky
@@ -362,7 +383,8 @@ mod tests {
           kept for you ───
 
             postgres orders_1 of postgres-1:
-              psql postgres://clnrm@127.0.0.1:4711/orders_1
+              postgres://clnrm:***@127.0.0.1:4711/orders_1
+            with passwords: /tmp/clnrm-3c4cbe2c9a53/connect
 
           run it alone ───
 

@@ -126,6 +126,14 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// When the backend does not answer.
     async fn list(&self, run: &RunId) -> Result<Vec<String>>;
 
+    /// Leaves what is there to the keeper: it goes on when this process ends.
+    ///
+    /// # Errors
+    /// When it would not.
+    async fn leave(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes a network for containers. Needs [`Capability::Networks`].
     ///
     /// # Errors

@@ -24,6 +24,8 @@ pub enum Keep {
     Nothing,
     /// Its slices and instances stay while the run lasts.
     WhileTheRunLasts,
+    /// They stay when the run has ended, and what they need with them.
+    AfterTheRun,
 }
 
 /// How an end is made.
@@ -39,8 +41,8 @@ impl Engine {
     /// Ends the leases of one attempt of a test. Returns what went wrong.
     ///
     /// With [`Keep::WhileTheRunLasts`] the owner's slices and instances stay,
-    /// for a person to look at; the end of the run removes them. What is only
-    /// being made is given up in any case.
+    /// for a person to look at; the end of the run removes them, unless it is
+    /// [`Keep::AfterTheRun`]. What is only being made is given up in any case.
     ///
     /// It may be called again, and goes on when whoever waits gives up.
     pub async fn release(&self, owner: &OwnerId, keep: Keep) -> Vec<CleanroomError> {
@@ -50,8 +52,14 @@ impl Engine {
         let begun = self.0.table.lock().end_claims(owner);
         // Each task undoes what it has made, and then gives an error.
         join_all(begun).await;
-        if keep == Keep::WhileTheRunLasts {
-            let slices = self.0.table.lock().slices_of(owner);
+        if keep != Keep::Nothing {
+            let slices = {
+                let mut inside = self.0.table.lock();
+                if keep == Keep::AfterTheRun {
+                    inside.kept.insert(owner.clone());
+                }
+                inside.slices_of(owner)
+            };
             for slice in slices {
                 self.say_slice(&slice, LeaseState::Kept, Duration::ZERO);
             }
@@ -63,6 +71,9 @@ impl Engine {
     /// Stops everything, sweeps by label, and says what was still there: an
     /// empty list is a clean end. `hard` does without any farewell.
     ///
+    /// What was to be kept after the run stays, unless it is `hard`: then
+    /// [`Engine::keeps`] is true, and nothing is swept, as one label is on all.
+    ///
     /// A hard one may follow a polite one that was given up, and overtakes it.
     pub async fn shutdown(&self, hard: bool) -> Vec<CleanroomError> {
         let manner = if hard { Manner::Hard } else { Manner::Polite };
@@ -70,10 +81,14 @@ impl Engine {
         // Whatever is being made is given up now, and undone.
         self.0.making.close();
         self.0.making.wait().await;
+        if hard {
+            self.0.table.lock().kept.clear();
+        }
         let holders = self.0.table.lock().holders();
         for owner in &holders {
             self.0.table.lock().end_claims(owner);
         }
+        let spared = self.0.table.lock().spare();
         self.leave_slices_to_their_instances();
         // Tests before the run: their instances may depend on its.
         let (run, tests): (Vec<_>, Vec<_>) = holders
@@ -84,8 +99,27 @@ impl Engine {
             let ending = owners.iter().map(|owner| self.end_owner(owner, manner));
             errors.extend(join_all(ending).await.into_iter().flatten());
         }
-        errors.extend(self.audit().await);
+        if spared {
+            errors.extend(self.leave().await);
+        } else {
+            errors.extend(self.audit().await);
+        }
         errors
+    }
+
+    /// Whether something stays after the end of the run.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.0.table.lock().keeps()
+    }
+
+    /// Leaves what is kept to the keeper.
+    async fn leave(&self) -> Vec<CleanroomError> {
+        let backends = self.0.backends.read();
+        let backends = backends.unwrap_or_else(PoisonError::into_inner).clone();
+        let leaving = backends.values().map(|backend| backend.leave());
+        let left = join_all(leaving).await.into_iter();
+        left.filter_map(Result::err).collect()
     }
 
     /// Ends the one instance that a backend runs behind `handle`, for whoever

@@ -35,6 +35,18 @@ pub(super) struct Inside {
     numbers: BTreeMap<InstanceKey, BTreeSet<u32>>,
     serial: u64,
     owners: BTreeMap<OwnerId, CancellationToken>,
+    /// Whose slices and instances stay after the run.
+    pub(super) kept: BTreeSet<OwnerId>,
+    /// What stays after the run, taken out of everything above.
+    spared: Spared,
+}
+
+/// What stays after the run.
+#[derive(Default)]
+struct Spared {
+    instances: Vec<Arc<Instance>>,
+    slices: Vec<Arc<HeldSlice>>,
+    networks: Vec<Pending<Network>>,
 }
 
 /// An instance that runs.
@@ -149,6 +161,52 @@ impl Inside {
             .into_iter()
             .chain(take(&mut self.bases, owner))
             .collect()
+    }
+
+    /// Puts aside what stays after the run, so that nothing ends it: what the
+    /// kept owners have, and all that this needs. Says whether there is any.
+    pub(super) fn spare(&mut self) -> bool {
+        let kept = std::mem::take(&mut self.kept);
+        let mut needed: BTreeSet<InstanceKey> = BTreeSet::new();
+        let mut open = Vec::new();
+        for slice in self.slices.iter().filter(|it| kept.contains(&it.owner)) {
+            open.push(slice.made.key.clone());
+        }
+        for instance in self.instances.iter().filter(|it| kept.contains(&it.owner)) {
+            open.extend(instance.needs.iter().cloned());
+        }
+        while let Some(key) = open.pop() {
+            if needed.insert(key.clone()) {
+                let all = self.instances.iter().filter(|it| it.key == key);
+                open.extend(all.flat_map(|it| it.needs.iter().cloned()));
+            }
+        }
+        let stays = |owner: &OwnerId, key: &InstanceKey| {
+            kept.contains(owner) || (*owner == OwnerId::Run && needed.contains(key))
+        };
+        let instances = self
+            .instances
+            .extract_if(.., |it| stays(&it.owner, &it.key));
+        self.spared.instances.extend(instances);
+        let slices = self
+            .slices
+            .extract_if(.., |it| stays(&it.owner, &it.made.key));
+        self.spared.slices.extend(slices);
+        let owners: BTreeSet<OwnerId> = self
+            .spared
+            .instances
+            .iter()
+            .map(|it| it.owner.clone())
+            .collect();
+        for owner in &owners {
+            self.spared.networks.extend(take(&mut self.networks, owner));
+        }
+        self.keeps()
+    }
+
+    /// Whether something stays after the run.
+    pub(super) fn keeps(&self) -> bool {
+        !self.spared.instances.is_empty() || !self.spared.slices.is_empty()
     }
 
     /// Everybody who holds something, or has begun to.

@@ -151,6 +151,29 @@ impl Keeper {
         }
     }
 
+    /// Leaves the keeper behind, as the parent of what runs: nothing of the run
+    /// ends before somebody ends the keeper with SIGTERM, and all of it does
+    /// then. It goes on holding the run's lock.
+    ///
+    /// # Errors
+    /// When the keeper is gone.
+    pub async fn keep(self) -> Result<()> {
+        self.request(|number| Request::Keep { number }).await
+    }
+
+    /// Has the keeper go on with a log: both pipes, and the file.
+    pub(crate) async fn take_log(&self, files: [OwnedFd; 3]) -> Result<()> {
+        let number = self.number();
+        let (sender, answer) = oneshot::channel();
+        self.send(
+            number,
+            Request::TakeLog { number },
+            files.into(),
+            Some(Pending::Done(sender)),
+        );
+        self.answer(answer).await
+    }
+
     /// Why nothing is answered any more. Resolves when that is so.
     pub(super) async fn gone(&self) -> CleanroomError {
         let mut state = self.0.state.clone();

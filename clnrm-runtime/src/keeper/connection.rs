@@ -59,6 +59,7 @@ pub(super) struct Connection {
     pending: BTreeMap<Number, Pending>,
     children: BTreeMap<Number, watch::Sender<Option<Exit>>>,
     dismissed: bool,
+    kept: bool,
 }
 
 impl Starting {
@@ -127,6 +128,7 @@ impl Starting {
                 pending: BTreeMap::new(),
                 children: BTreeMap::new(),
                 dismissed: false,
+                kept: false,
             }),
             failed => {
                 let late = || {
@@ -156,7 +158,14 @@ impl Connection {
         let failure = loop {
             tokio::select! {
                 incoming = self.channel.receive() => match incoming {
-                    Ok(Some(incoming)) => self.take(&incoming),
+                    Ok(Some(incoming)) => {
+                        self.take(&incoming);
+                        if self.kept {
+                            // It lives on, and is nobody's child any more once this process has ended.
+                            state.send_replace(State::Dismissed);
+                            return;
+                        }
+                    }
                     Ok(None) => break None,
                     Err(error) => break Some(error),
                 },
@@ -198,7 +207,8 @@ impl Connection {
             Ok(Reply::Ready) => {}
             Ok(Reply::Dismissed) => self.dismissed = true,
             Ok(Reply::Failed { number, error }) => self.fail(number, error),
-            Ok(Reply::Done { number }) => {
+            Ok(reply @ (Reply::Done { number } | Reply::Kept { number })) => {
+                self.kept = matches!(reply, Reply::Kept { .. });
                 if let Some(Pending::Done(answer)) = self.pending.remove(&number) {
                     // Who asked may have stopped waiting.
                     let _ = answer.send(Ok(()));

@@ -30,6 +30,11 @@ pub(super) enum Request {
     Release { child: Number },
     /// The run has containers from now on.
     UsesEngine { number: Number },
+    /// Takes over the log of a child. Carries both pipes that it writes to,
+    /// and the file.
+    TakeLog { number: Number },
+    /// The owner goes, and what runs stays until the keeper is told to end.
+    Keep { number: Number },
     /// The run ends.
     Dismiss,
 }
@@ -63,6 +68,8 @@ pub(super) enum Reply {
     },
     /// A child ended.
     Exited { child: Number, exit: Exit },
+    /// The keeper stays without its owner.
+    Kept { number: Number },
     /// Nothing of the run's processes is left; the keeper goes now.
     Dismissed,
 }

@@ -18,6 +18,8 @@ use crate::service::RunId;
 
 /// How long killed processes may take to go.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a process may take that removes what an engine has.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One process, from its `stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,11 @@ pub(super) fn table() -> Vec<Entry> {
 /// When a process started, in clock ticks since boot.
 pub(crate) fn started(pid: Pid) -> Option<u64> {
     entry(pid).map(|entry| entry.started)
+}
+
+/// Whether the process that started then has not ended, reaped or not.
+pub(crate) fn lives(pid: Pid, started: u64) -> bool {
+    entry(pid).is_some_and(|now| now.started == started && !now.zombie)
 }
 
 /// Those of `table` that descend from one of `roots`, and are none of them.
@@ -199,6 +206,33 @@ pub(crate) fn kill_run(run: &RunId) -> Result<()> {
         }
         wait_for(one);
     }
+}
+
+/// Signals the process that started then, and waits until it has ended. One
+/// that is gone already is no error.
+///
+/// # Errors
+/// When it does not end.
+pub(crate) fn end(pid: Pid, started: u64, signal: Signal) -> Result<()> {
+    let cannot = |error: Errno| {
+        CleanroomError::container_error("cannot end a process")
+            .with_context("pid", pid.as_raw_pid())
+            .with_source(error)
+    };
+    let same = || lives(pid, started);
+    signal_if(pid, same, signal).map_err(cannot)?;
+    let deadline = Instant::now() + PATIENCE;
+    while same() {
+        if Instant::now() > deadline {
+            let seconds = PATIENCE.as_secs();
+            return Err(CleanroomError::timeout_error(format!(
+                "a process did not end within {seconds} s of {signal:?}"
+            ))
+            .with_context("pid", pid.as_raw_pid()));
+        }
+        wait_for(pid);
+    }
+    Ok(())
 }
 
 /// Waits a little for a process to end.

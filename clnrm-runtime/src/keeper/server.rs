@@ -17,6 +17,7 @@ use super::message::{Hello, Reply, Request};
 use super::process::{self, FAREWELL};
 use crate::backend::Backend;
 use crate::backend::docker::DockerBackend;
+use crate::backend::process::Log;
 use crate::error::{CleanroomError, Result};
 use crate::run;
 use crate::service::RunId;
@@ -34,6 +35,7 @@ const MOMENT: Duration = Duration::from_millis(20);
 enum End {
     Dismissed,
     OwnerGone,
+    Kept(Signals),
 }
 
 struct Server {
@@ -103,6 +105,10 @@ async fn keep(socket: OwnedFd) -> Result<()> {
             let _ = timeout(FAREWELL, writer).await;
         }
         End::OwnerGone => server.clean_up().await,
+        End::Kept(request) => {
+            server.stay(request).await;
+            server.clean_up().await;
+        }
     }
     Ok(())
 }
@@ -166,11 +172,42 @@ impl Server {
                 self.uses_engine = true;
                 let _ = self.replies.send(Reply::Done { number });
             }
+            Ok(Request::TakeLog { number }) => {
+                let reply = match take_log(incoming.files) {
+                    Ok(()) => Reply::Done { number },
+                    Err(error) => Reply::Failed { number, error },
+                };
+                let _ = self.replies.send(reply);
+            }
+            Ok(Request::Keep { number }) => match signal(SignalKind::terminate()) {
+                Ok(request) => {
+                    let _ = self.replies.send(Reply::Kept { number });
+                    return Some(End::Kept(request));
+                }
+                Err(error) => {
+                    let error =
+                        CleanroomError::internal_error("the keeper cannot wait for its end")
+                            .with_source(error);
+                    let _ = self.replies.send(Reply::Failed { number, error });
+                }
+            },
             Ok(Request::Dismiss) => return Some(End::Dismissed),
             Ok(Request::Hello(_)) => log("an owner said hello twice"),
             Err(error) => log(&format!("{error:?}")),
         }
         None
+    }
+
+    /// Stays as the parent of what the owner left running, until `request`,
+    /// SIGTERM, asks for the end.
+    async fn stay(&mut self, mut request: Signals) {
+        loop {
+            tokio::select! {
+                _ = request.recv() => return,
+                _ = self.ended.recv() => self.family.reap(),
+                Some(event) = self.events.recv() => self.family.handle(event),
+            }
+        }
     }
 
     /// Kills everything below the keeper, detached orphans included, and reaps it.
@@ -207,6 +244,18 @@ impl Server {
             log(&format!("{error:?}"));
         }
     }
+}
+
+/// Goes on with the log of a child where its owner stopped.
+fn take_log(files: Vec<OwnedFd>) -> Result<()> {
+    let Ok([out, err, file]) = <[OwnedFd; 3]>::try_from(files) else {
+        return Err(CleanroomError::protocol_error(
+            "a log came without its files",
+        ));
+    };
+    let (log, sources) = Log::resume(file, [out, err])?;
+    tokio::spawn(log.take(sources, std::future::pending::<()>()));
+    Ok(())
 }
 
 /// Removes what the engine has of a run. An engine that fails is asked again,

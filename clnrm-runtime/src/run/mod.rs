@@ -5,10 +5,12 @@
 //! and `lock` is held, by the owner and its keeper, as long as the run lives.
 
 mod directory;
+mod kept;
 mod live;
 mod owner;
 mod stale;
 
+pub use kept::{KeptRun, kept_runs};
 pub use live::live_runs;
 pub use stale::{StaleRun, stale_runs};
 
@@ -138,6 +140,15 @@ impl Run {
     /// When something of the directory is still there.
     pub fn end(&self) -> Result<()> {
         remove(&self.dir)
+    }
+
+    /// Marks the run as one whose `keeper` stays when this process ends, until
+    /// `cargo clnrm clean` ends it.
+    ///
+    /// # Errors
+    /// When the mark cannot be written.
+    pub fn keep(&self, keeper: u32) -> Result<()> {
+        kept::mark(&self.dir, keeper)
     }
 
     /// The lock, for the keeper to hold it too.

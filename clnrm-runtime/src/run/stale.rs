@@ -81,7 +81,7 @@ fn stale_run(dir: &Path, us: &Owner) -> Option<StaleRun> {
         return None;
     }
     let owner: Owner = serde_json::from_slice(&fs::read(dir.join(OWNER)).ok()?).ok()?;
-    if (&owner.boot, owner.namespace, owner.uid) != (&us.boot, us.namespace, us.uid) {
+    if !owner.is_near(us) {
         return None;
     }
     let lock = File::options().write(true).open(dir.join(LOCK)).ok()?;

@@ -3,7 +3,7 @@
 use clnrm_runtime::keeper::Spawn;
 use rustix::process::Signal;
 
-use super::owner::{Owner, Scene, Then, Who, temp};
+use super::owner::{Owner, Scene, Then, Who, run, temp};
 use super::support::{NOBODY, PROMISE, Watched, eventually, is_root, script, state};
 
 /// A child whose grandchild detached: a new session, and no parent any more.
@@ -72,6 +72,47 @@ fn an_owner_that_ends_in_its_own_way_leaves_nothing() {
         // Whoever wrote into its pipe is gone: this ends.
         owner.silence();
     }
+}
+
+/// What an owner without a run of its own says with this name.
+fn said(temp: &std::path::Path, then: Then, name: &str) -> Vec<String> {
+    let scene = Scene {
+        children: Vec::new(),
+        engine: false,
+        then,
+    };
+    let (mut process, lines) = run(temp, &scene, Who::Us);
+    let said = lines.all(name);
+    assert!(process.wait().unwrap().success());
+    said
+}
+
+#[test]
+fn a_kept_run_stays_until_somebody_ends_it() {
+    for isolate in [false, true] {
+        let temp = temp();
+        let mut owner = Owner::start(temp.path(), &scene(isolate, Then::Keep), Who::Us);
+        let grandchild = owner.lines.process("grandchild");
+        owner.end();
+        assert!(said(temp.path(), Then::Sweep, "removed").is_empty());
+        assert!(owner.keeper.is_alive() && grandchild.is_alive() && owner.children[0].is_alive());
+        assert_eq!(said(temp.path(), Then::Clean, "kept"), [owner.id()]);
+        nothing_is_left(&mut owner, &grandchild);
+        assert!(said(temp.path(), Then::Clean, "kept").is_empty());
+    }
+}
+
+#[test]
+fn a_kept_run_whose_keeper_is_killed_is_stale() {
+    let temp = temp();
+    let mut owner = Owner::start(temp.path(), &scene(false, Then::Keep), Who::Us);
+    let grandchild = owner.lines.process("grandchild");
+    owner.end();
+    owner.keeper.signal(Signal::KILL);
+    owner.keeper.ends();
+    assert!(said(temp.path(), Then::Clean, "kept").is_empty());
+    assert_eq!(said(temp.path(), Then::Sweep, "removed"), [owner.id()]);
+    nothing_is_left(&mut owner, &grandchild);
 }
 
 #[test]

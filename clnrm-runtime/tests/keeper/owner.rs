@@ -9,7 +9,7 @@ use std::process::{Child as Process, Command, Stdio as Pipes};
 use clnrm_runtime::backend::Backend;
 use clnrm_runtime::backend::docker::DockerBackend;
 use clnrm_runtime::keeper::{Keeper, Spawn, Stdio};
-use clnrm_runtime::run::{Run, TEMP_VARIABLE, stale_runs};
+use clnrm_runtime::run::{Run, TEMP_VARIABLE, kept_runs, stale_runs};
 use clnrm_runtime::service::InstanceKey;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -47,8 +47,12 @@ pub(crate) enum Then {
     Panic,
     /// It dismisses its keeper and ends its run.
     End,
+    /// It leaves its keeper and its children behind.
+    Keep,
     /// It has no run of its own and removes stale ones.
     Sweep,
+    /// It has no run of its own and ends those that are kept.
+    Clean,
 }
 
 /// Not a test of its own: [`Owner`] starts it.
@@ -71,6 +75,13 @@ async fn play(scene: Scene) {
         for run in stale_runs().unwrap() {
             println!("@ removed {}", run.id());
             run.remove().unwrap();
+        }
+        return;
+    }
+    if let Then::Clean = scene.then {
+        for run in kept_runs().unwrap() {
+            println!("@ kept {}", run.id());
+            run.end().unwrap();
         }
         return;
     }
@@ -122,7 +133,11 @@ async fn play(scene: Scene) {
             keeper.dismiss().await.unwrap();
             run.end().unwrap();
         }
-        Then::Sweep => {}
+        Then::Keep => {
+            run.keep(keeper.pid()).unwrap();
+            keeper.keep().await.unwrap();
+        }
+        Then::Sweep | Then::Clean => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parts of events that tell of tests.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -151,8 +152,23 @@ pub struct Kept {
     /// The slice, if only a part of the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<String>,
-    /// Commands or URLs that lead to it.
+    /// Commands or URLs that lead to it, `***` in the place of passwords.
     pub connect: Vec<String>,
+    /// The file that has them with their passwords, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passwords: Option<PathBuf>,
+    /// How long it is kept.
+    pub until: Until,
+}
+
+/// How long something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// Until the end of the run.
+    RunEnds,
+    /// Until `cargo clnrm clean`.
+    Cleaned,
 }
 
 impl Attempt {

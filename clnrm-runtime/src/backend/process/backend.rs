@@ -250,6 +250,13 @@ impl Backend for ProcessBackend {
         Ok(found)
     }
 
+    async fn leave(&self) -> Result<()> {
+        for instance in self.all() {
+            instance.leave().await?;
+        }
+        Ok(())
+    }
+
     async fn list(&self, run: &RunId) -> Result<Vec<String>> {
         if *run == self.run {
             return Ok(self.all().iter().map(|it| it.describe()).collect());

@@ -1,6 +1,7 @@
 //! One instance: its processes, from the first start to the removal of its directory.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -53,6 +54,8 @@ struct Running {
     paused: bool,
     /// Takes what it writes.
     log: JoinHandle<()>,
+    /// What the log is read from.
+    ends: [OwnedFd; 2],
 }
 
 impl Drop for Running {
@@ -116,6 +119,7 @@ impl Instance {
             stdout,
             stderr,
         };
+        let ends = sources.ends().map_err(no_files)?;
         let since = SystemTime::now();
         let child = self.keeper.spawn(spawn, stdio).await?;
         // Nothing is awaited from here on: who cancels a start finds the child.
@@ -129,6 +133,7 @@ impl Instance {
             since,
             paused: false,
             log,
+            ends,
         });
         Ok(self.started())
     }
@@ -320,6 +325,25 @@ impl Instance {
         }
     }
 
+    /// Leaves what runs to the keeper, and its log too.
+    ///
+    /// # Errors
+    /// When the keeper is gone.
+    pub(super) async fn leave(&self) -> Result<()> {
+        let _work = self.hold().await;
+        let files = {
+            let life = self.life();
+            let Some(running) = life.running.as_ref() else {
+                return Ok(());
+            };
+            running.log.abort();
+            let [out, err] = &running.ends;
+            let copies = || Ok([out.try_clone()?, err.try_clone()?, self.log.file()?]);
+            copies().map_err(no_files)?
+        };
+        self.keeper.take_log(files).await
+    }
+
     /// One line for people.
     pub(super) fn describe(&self) -> String {
         let pid = self.inspect().pid;
@@ -371,6 +395,10 @@ impl Instance {
     fn life(&self) -> MutexGuard<'_, Life> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn no_files(error: std::io::Error) -> CleanroomError {
+    CleanroomError::container_error("cannot hold the pipes of a log").with_source(error)
 }
 
 fn path(spawn: &Spawn) -> String {

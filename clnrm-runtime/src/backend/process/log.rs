@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,7 @@ pub(super) const LINGER: Duration = Duration::from_millis(200);
 
 /// The log of one instance, over all its restarts.
 #[derive(Debug, Clone)]
-pub(super) struct Log {
+pub(crate) struct Log {
     file: Arc<File>,
     progress: watch::Sender<Progress>,
     writing: Arc<Mutex<()>>,
@@ -66,6 +66,37 @@ impl Log {
         })
     }
 
+    /// A log that another process began: its file, and the pipes to read.
+    ///
+    /// # Errors
+    /// When these are no pipes.
+    pub(crate) fn resume(file: OwnedFd, [out, err]: [OwnedFd; 2]) -> Result<(Self, Sources)> {
+        let log = Self {
+            file: Arc::new(file.into()),
+            progress: watch::Sender::default(),
+            writing: Arc::default(),
+        };
+        let sources = || -> io::Result<_> {
+            Ok(Sources {
+                out: Receiver::from_owned_fd(out)?,
+                err: Receiver::from_owned_fd(err)?,
+                _live: Live::begin(&log),
+            })
+        };
+        let sources = sources().map_err(|error| {
+            CleanroomError::internal_error("cannot read the pipes of a log").with_source(error)
+        })?;
+        Ok((log, sources))
+    }
+
+    /// What another process needs to [`resume`](Self::resume) it, next to its pipes.
+    ///
+    /// # Errors
+    /// When this process has too many files open.
+    pub(super) fn file(&self) -> io::Result<OwnedFd> {
+        Ok(self.file.try_clone()?.into())
+    }
+
     /// Begins to take what a process writes: the ends of the pipes for it, and
     /// those that [`Self::take`] reads.
     ///
@@ -89,7 +120,7 @@ impl Log {
 
     /// Takes what comes until both pipes are closed, or until a while after
     /// `ended`.
-    pub(super) async fn take(self, sources: Sources, ended: impl Future) {
+    pub(crate) async fn take(self, sources: Sources, ended: impl Future) {
         let Sources { out, err, _live } = sources;
         let both = async {
             tokio::join!(
@@ -199,10 +230,21 @@ impl Log {
 
 /// The ends of the pipes that are read.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     out: Receiver,
     err: Receiver,
     _live: Live,
+}
+
+impl Sources {
+    /// The same ends once more, for another process to read.
+    ///
+    /// # Errors
+    /// When this process has too many files open.
+    pub(super) fn ends(&self) -> io::Result<[OwnedFd; 2]> {
+        let copy = |end: &Receiver| end.as_fd().try_clone_to_owned();
+        Ok([copy(&self.out)?, copy(&self.err)?])
+    }
 }
 
 /// Marks the log as one to which more may come, as long as it is there.

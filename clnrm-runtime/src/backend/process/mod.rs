@@ -18,6 +18,7 @@ mod socket;
 mod user;
 
 pub use backend::{ProcessBackend, ProcessConfig};
+pub(crate) use log::Log;
 
 /// Where the programs of the system lie: all of `PATH` that an instance gets
 /// besides its own program's directory.

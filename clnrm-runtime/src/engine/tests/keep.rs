@@ -86,3 +86,53 @@ async fn what_was_kept_stops_before_what_it_needs() {
     let stops = stage.script.of(Step::Stop);
     assert_eq!(stops[0].service, "shop");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_after_the_run_stays_with_all_that_it_needs() {
+    let services = [
+        service("db").networked(),
+        service("cache"),
+        service("shop").needs(&["db"]).networked(),
+    ];
+    let stage = Stage::new(services);
+    let leases = [own("shop"), implied(shared("db"))];
+    stage.acquire("a", leases).await.unwrap();
+    stage
+        .acquire("b", [slice("cache"), own("db")])
+        .await
+        .unwrap();
+    let kept = Keep::AfterTheRun;
+    assert!(stage.engine.release(&owner("a"), kept).await.is_empty());
+    assert!(stage.engine.shutdown(false).await.is_empty());
+    assert!(stage.engine.keeps());
+    let mut left = stage.fake.services();
+    left.sort();
+    assert_eq!(left, ["db", "shop"]);
+    // Whose the stopped ones were: the other test's database, and the run's cache.
+    let mut stopped = stage.script.of(Step::Stop);
+    stopped.sort_by(|one, other| one.service.cmp(&other.service));
+    let stopped: Vec<_> = stopped.iter().map(|call| call.service.as_str()).collect();
+    assert_eq!(stopped, ["cache", "db"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slice_stays_with_its_instance() {
+    let stage = Stage::new([service("db")]);
+    stage.acquire("a", [slice("db")]).await.unwrap();
+    stage.acquire("b", [slice("db")]).await.unwrap();
+    stage.engine.release(&owner("a"), Keep::AfterTheRun).await;
+    stage.release("b").await;
+    assert!(stage.engine.shutdown(false).await.is_empty());
+    assert_eq!(stage.fake.services(), ["db"]);
+    assert_eq!(stage.slices().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_patience_keeps_nothing() {
+    let stage = Stage::new([service("db")]);
+    stage.acquire("a", [slice("db")]).await.unwrap();
+    stage.engine.release(&owner("a"), Keep::AfterTheRun).await;
+    assert!(stage.engine.shutdown(true).await.is_empty());
+    assert!(!stage.engine.keeps());
+    assert!(stage.fake.services().is_empty());
+}
