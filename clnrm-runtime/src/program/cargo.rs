@@ -13,8 +13,8 @@ const OF_A_PACKAGE: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
-        let told = |start: &&str| name.to_str().is_some_and(|name| name.starts_with(start));
-        if OF_A_PACKAGE.iter().any(|start| told(&start)) {
+        let told = |start: &str| name.to_str().is_some_and(|name| name.starts_with(start));
+        if OF_A_PACKAGE.iter().any(|start| told(start)) {
             command.env_remove(name);
         }
     }
