@@ -58,8 +58,22 @@ fn a_test_that_exits_with_0_before_its_end_is_code_100(backend: Backend) {
     check(backend, "exits_with_0", 100, "outcomes exits_with_0");
 }
 
+/// Not at the end of the run, but with the test: while the next one runs, it is gone.
 fn what_a_test_leaves_running_is_a_leak_and_killed(backend: Backend) {
-    check(backend, "leaves_a_child", 0, "LEAK");
+    let filter = "test(=leaves_a_child) + test(=passes)";
+    let mut run = Run::start(backend, &["--test", "outcomes", "-j", "1", "-E", filter]);
+    let children = |run: &Run| Traces::of(run, backend).processes("sleep").count();
+    let leaving = run.held();
+    assert_eq!((&leaving.name[..], children(&run)), ("leaves_a_child", 1));
+    drop(leaving);
+    let next = run.held();
+    assert_eq!((&next.name[..], children(&run)), ("passes", 0));
+    let traces = Traces::of(&run, backend);
+    drop(next);
+    let Ended { status, stderr, .. } = run.end();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("LEAK"), "{stderr}");
+    traces.nothing_is_left(Instant::now());
 }
 
 fn a_test_that_hangs_ends_by_its_limit_and_is_named(backend: Backend) {
