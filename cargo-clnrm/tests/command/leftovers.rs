@@ -13,25 +13,29 @@ use crate::run::Run;
 pub(crate) const PROMISE: Duration = Duration::from_secs(5);
 
 /// By what a run is known once it is over.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Traces {
     backend: Backend,
     id: String,
     dir: PathBuf,
     /// Every process that it had when it was looked at.
-    processes: Vec<Process>,
+    processes: BTreeSet<Process>,
+    /// What the engine had of it then.
+    resources: BTreeSet<String>,
 }
 
 impl Traces {
     /// Of a run that lives.
     pub(crate) fn of(run: &Run, backend: Backend) -> Self {
         let (id, dir) = (run.id(), run.dir());
-        let processes = Process::of_run(&id, &dir);
+        let processes = Process::of_run(&id, &dir).into_iter().collect();
+        let resources = resources(backend, &id);
         Self {
             backend,
             id,
             dir,
             processes,
+            resources,
         }
     }
 
@@ -46,7 +50,7 @@ impl Traces {
     pub(crate) fn has_service(&self, server: &str) -> bool {
         match self.backend {
             Backend::Process => self.processes(server).next().is_some(),
-            Backend::Docker => !self.resources().is_empty(),
+            Backend::Docker => !self.resources.is_empty(),
         }
     }
 
@@ -59,7 +63,7 @@ impl Traces {
             let Some(process) = left.first() else { break };
             assert!(process::ends(process.pid, deadline), "left: {left:#?}");
         }
-        let mut left = self.resources();
+        let mut left = resources(self.backend, &self.id);
         left.extend(self.shared_memory());
         left.extend(
             fs::read_dir(&self.dir)
@@ -69,25 +73,6 @@ impl Traces {
         assert!(left.is_empty(), "left: {left:#?}");
         let late = Instant::now().saturating_duration_since(deadline);
         assert!(late.is_zero(), "nothing is left, but {late:?} too late");
-    }
-
-    /// What the engine has that carries the run's label.
-    fn resources(&self) -> BTreeSet<String> {
-        if self.backend == Backend::Process {
-            return BTreeSet::new();
-        }
-        let label = format!("label=clnrm.run={}", self.id);
-        let mut found = BTreeSet::new();
-        for (kind, listing, name) in [
-            ("container", &["ps", "--all"][..], "{{.Names}}"),
-            ("network", &["network", "ls"], "{{.Name}}"),
-            ("volume", &["volume", "ls"], "{{.Name}}"),
-        ] {
-            let rest = ["--filter", &label, "--format", name];
-            let names = docker(&[listing, &rest].concat()).unwrap();
-            found.extend(names.lines().map(|name| format!("{kind} {name}")));
-        }
-        found
     }
 
     /// The System V segments that its processes made.
@@ -102,4 +87,23 @@ impl Traces {
         });
         segments.collect()
     }
+}
+
+/// What the engine has that carries a run's label.
+fn resources(backend: Backend, run: &str) -> BTreeSet<String> {
+    if backend == Backend::Process {
+        return BTreeSet::new();
+    }
+    let label = format!("label=clnrm.run={run}");
+    let mut found = BTreeSet::new();
+    for (kind, listing, name) in [
+        ("container", &["ps", "--all"][..], "{{.Names}}"),
+        ("network", &["network", "ls"], "{{.Name}}"),
+        ("volume", &["volume", "ls"], "{{.Name}}"),
+    ] {
+        let rest = ["--filter", &label, "--format", name];
+        let names = docker(&[listing, &rest].concat()).unwrap();
+        found.extend(names.lines().map(|name| format!("{kind} {name}")));
+    }
+    found
 }

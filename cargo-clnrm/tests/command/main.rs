@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod backend;
 #[cfg(test)]
+mod bystander;
+#[cfg(test)]
 mod fault;
 #[cfg(test)]
 mod leftovers;

@@ -50,8 +50,8 @@ impl Project {
     }
 
     /// `cargo`, with the command first in `PATH` as an installed one is, and with nothing of this test in its
-    /// environment.
-    pub(crate) fn cargo(&self) -> Command {
+    /// environment. `through` is a program, with its arguments, that becomes another.
+    pub(crate) fn cargo(&self, through: &[&str]) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path: Vec<_> = std::iter::once(self.dir.join("bin"))
@@ -61,8 +61,10 @@ impl Project {
             name.to_str()
                 .is_some_and(|name| KEPT.contains(&name) || name.starts_with("DOCKER_"))
         };
-        let mut command = Command::new(cargo);
+        let mut words = through.iter().map(OsString::from).chain([cargo]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .env_clear()
             .envs(std::env::vars_os().filter(kept))
             .env("PATH", std::env::join_paths(path).unwrap())
@@ -89,7 +91,7 @@ impl Project {
         self.copy_lock_file();
         self.link_command();
         let built = self
-            .cargo()
+            .cargo(&[])
             .args(["test", "--no-run", "--quiet", "--manifest-path"])
             .arg(self.manifest())
             .output()
@@ -131,7 +133,8 @@ fn manifest() -> String {
     let root = workspace().display().to_string();
     format!(
         "[package]\nname = \"sample\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
-         [dev-dependencies]\nclnrm = {{ path = \"{root}\" }}\n\n\
+         [dev-dependencies]\nclnrm = {{ path = \"{root}\" }}\n\
+         tokio = {{ version = \"1\", features = [\"signal\"] }}\n\n\
          [workspace]\n\n\
          [profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.\"*\"]\ndebug = false\n"
     )

@@ -1,7 +1,7 @@
 //! One run of the command, in a directory of its own, from its start to its end.
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -39,12 +39,26 @@ pub(crate) struct Ended {
 pub(crate) struct Held {
     pub(crate) name: String,
     pub(crate) pid: u32,
-    _stream: UnixStream,
+    stream: BufReader<UnixStream>,
+}
+
+/// What a command may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Powers {
+    /// What this test may.
+    All,
+    /// It is refused namespaces, as in most containers.
+    NoNamespaces,
 }
 
 impl Run {
     /// Starts `cargo clnrm test` with `args`.
     pub(crate) fn start(backend: Backend, args: &[&str]) -> Self {
+        Self::start_with(backend, args, Powers::All)
+    }
+
+    /// As [`Run::start`], with fewer powers.
+    pub(crate) fn start_with(backend: Backend, args: &[&str], powers: Powers) -> Self {
         let project = Project::shared();
         // The path is short, as sockets are made below it, and servers of other users may pass.
         let place = tempfile::Builder::new()
@@ -57,7 +71,10 @@ impl Run {
         fs::create_dir(&runs).unwrap();
         let socket = place.path().join("s");
         let reports = UnixListener::bind(&socket).unwrap();
-        let mut command = project.cargo();
+        let mut command = match powers {
+            Powers::All => project.cargo(&[]),
+            Powers::NoNamespaces => project.cargo(&["setpriv", "--bounding-set", "-sys_admin"]),
+        };
         command
             .args(["clnrm", "test", "--manifest-path"])
             .arg(project.manifest())
@@ -155,13 +172,31 @@ impl Drop for Run {
 impl Held {
     fn read(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(LONG)).unwrap();
+        let mut held = Self {
+            name: String::new(),
+            pid: 0,
+            stream: BufReader::new(stream),
+        };
+        let line = held.line();
+        let (name, pid) = line.split_once(' ').unwrap();
+        held.name = name.to_owned();
+        held.pid = pid.parse().unwrap();
+        held
+    }
+
+    /// What it says next.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
-        BufReader::new(&stream).read_line(&mut line).unwrap();
-        let (name, pid) = line.trim_end().split_once(' ').unwrap();
-        Self {
-            name: name.to_owned(),
-            pid: pid.parse().unwrap(),
-            _stream: stream,
-        }
+        self.stream.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "the test has ended, after `{line}`");
+        line.trim_end().to_owned()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ends(mut self) {
+        let mut rest = String::new();
+        self.stream.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
     }
 }

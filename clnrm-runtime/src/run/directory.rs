@@ -2,8 +2,11 @@
 
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+use rustix::process::{dumpable_behavior, geteuid, set_dumpable_behavior};
+use rustix::thread::{Uid, set_thread_res_uid};
 
 use super::{LOCK, OWNER, cannot};
 use crate::error::Result;
@@ -59,7 +62,8 @@ fn open_up(path: &Path) -> std::io::Result<()> {
 /// that is killed removes neither `postmaster.pid` nor what it names.
 ///
 /// Nothing may run any more. A segment is only touched if key and creator are
-/// those in the file, so that another ipc namespace's number meets nobody.
+/// those in the file, so that another ipc namespace's number meets nobody, and
+/// with no more rights than the file's owner has.
 pub(crate) fn remove_shared_memory(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else {
         return;
@@ -71,11 +75,38 @@ pub(crate) fn remove_shared_memory(dir: &Path) {
                 .as_deref()
                 .and_then(segment)
             {
-                sys::remove_segment(segment.id, segment.key, segment.creator);
+                as_owner(&entry.path(), || {
+                    sys::remove_segment(segment.id, segment.key, segment.creator);
+                });
             }
         } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_shared_memory(&entry.path());
         }
+    }
+}
+
+/// Does something as the user that a file belongs to: in a container root has
+/// no power over what other users share.
+fn as_owner(file: &Path, work: impl FnOnce() + Send) {
+    let Ok(owner) = fs::metadata(file).map(|file| Uid::from_raw(file.uid())) else {
+        return;
+    };
+    // Who is not root works as itself.
+    if owner == geteuid() || !geteuid().is_root() {
+        return work();
+    }
+    let dumpable = dumpable_behavior();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Of this thread alone, which ends with it. Where it is refused, no server of ours ran as that user.
+            if set_thread_res_uid(owner, owner, owner).is_ok() {
+                work();
+            }
+        });
+    });
+    // A change of user takes this from the whole process, and with it the files in its `/proc`.
+    if let Ok(dumpable) = dumpable {
+        let _ = set_dumpable_behavior(dumpable);
     }
 }
 

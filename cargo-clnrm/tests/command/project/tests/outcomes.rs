@@ -1,10 +1,20 @@
 //! Tests that end in every way there is, once they are let go.
 
+use std::process::{Command, Stdio};
+
+use clnrm::postgres::Postgres;
 use clnrm::redis::Redis;
+use sample::Held;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[clnrm::test]
 fn passes(_cache: Redis) -> std::io::Result<()> {
     sample::hold("passes")
+}
+
+#[clnrm::test]
+fn passes_with_a_database(_db: Postgres) -> std::io::Result<()> {
+    sample::hold("passes_with_a_database")
 }
 
 #[clnrm::test]
@@ -26,4 +36,33 @@ fn panics(cache: Redis) {
 fn aborts(_cache: Redis) {
     sample::hold("aborts").unwrap();
     std::process::abort();
+}
+
+#[clnrm::test]
+fn exits_with_0(_cache: Redis) {
+    sample::hold("exits_with_0").unwrap();
+    std::process::exit(0);
+}
+
+/// The child has this test's standard output and error, which the command reads.
+#[clnrm::test]
+fn leaves_a_child(_cache: Redis) -> std::io::Result<()> {
+    let mut child = Command::new("sleep");
+    drop(child.arg("600").stdin(Stdio::null()).spawn()?);
+    sample::hold("leaves_a_child")
+}
+
+#[clnrm::test(timeout = "1s")]
+fn hangs(_cache: Redis) -> std::io::Result<()> {
+    sample::hold("hangs")
+}
+
+/// Says that it got SIGINT, and goes on.
+#[clnrm::test]
+async fn ignores_ctrl_c(_cache: Redis) -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut held = Held::new("ignores_ctrl_c")?;
+    interrupt.recv().await;
+    held.say("interrupted")?;
+    held.wait()
 }
