@@ -133,3 +133,6 @@ pub use clnrm_redis as redis;
 
 #[doc(hidden)]
 pub use clnrm_runtime::__private;
+
+#[cfg(test)]
+mod services;

@@ -5,6 +5,7 @@
 //! ([`declare`]), what will run where ([`plan`]), what executes it ([`engine`],
 //! [`backend`], [`wait`]), and how a test gets it ([`session`]).
 
+pub mod adapter;
 pub mod backend;
 pub mod cache;
 pub mod config;

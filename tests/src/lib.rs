@@ -6,7 +6,9 @@
 )]
 
 mod diagnostic;
+mod engine;
 mod project;
 
 pub use diagnostic::diagnostics;
-pub use project::{Project, workspace_root};
+pub use engine::engine_answers;
+pub use project::{Project, files, workspace_root};

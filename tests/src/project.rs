@@ -7,6 +7,10 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+/// The workspace's own, so that what it has built is used again.
+const PROFILE: &str = "[profile.dev]\ndebug = \"line-tables-only\"\n\
+                       [profile.dev.package.\"*\"]\ndebug = false\n";
+
 /// A package with clnrm as a path dependency. It shares the target directory
 /// and the lock file of the workspace, so that nothing is built or resolved twice.
 #[derive(Debug)]
@@ -27,14 +31,43 @@ impl Project {
         let dependencies = dependencies.replace("{root}", &root_text);
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"{edition}\"\npublish = false\n\
-             [dependencies]\n{dependencies}\n[workspace]\n\
-             [profile.dev]\ndebug = \"line-tables-only\"\n[profile.dev.package.\"*\"]\ndebug = false\n"
+             [dependencies]\n{dependencies}\n[workspace]\n{PROFILE}"
         );
+        let project = Self::empty();
+        project.write("Cargo.toml", &manifest);
+        project
+    }
+
+    /// A copy of the crate in `source`, a directory three levels below the
+    /// workspace's, which its manifest's paths begin with.
+    ///
+    /// # Panics
+    /// When it cannot be read or written.
+    #[must_use]
+    pub fn copy(source: &Path) -> Self {
+        let project = Self::empty();
+        for path in files(source) {
+            let name = path.strip_prefix(source).expect("a file of the crate");
+            let name = name.to_str().expect("a name in UTF-8");
+            let text = fs::read_to_string(&path).expect("a file of the crate");
+            let text = match name {
+                "Cargo.toml" => {
+                    let root = format!("{}/", workspace_root().display());
+                    format!("{}\n{PROFILE}", text.replace("../../../", &root))
+                }
+                _ => text,
+            };
+            project.write(name, &text);
+        }
+        project
+    }
+
+    fn empty() -> Self {
         let project = Self {
             dir: tempfile::tempdir().expect("a directory for a project"),
         };
-        project.write("Cargo.toml", &manifest);
-        let lock = fs::read_to_string(root.join("Cargo.lock")).expect("the workspace's lock file");
+        let lock = workspace_root().join("Cargo.lock");
+        let lock = fs::read_to_string(lock).expect("the workspace's lock file");
         project.write("Cargo.lock", &lock);
         project
     }
@@ -62,6 +95,13 @@ impl Project {
     /// # Panics
     /// When there is no cargo.
     pub fn cargo(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
+        let mut command = self.command(arguments);
+        command.output().expect("cargo runs")
+    }
+
+    /// The command that runs cargo there, offline.
+    #[must_use]
+    pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command
@@ -77,8 +117,26 @@ impl Project {
                 command.env_remove(&name);
             }
         }
-        command.output().expect("cargo runs")
+        command
     }
+}
+
+/// Every file below a directory.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory that is there");
+    let paths = entries.map(|entry| entry.expect("an entry of a directory").path());
+    let mut files = paths
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path),
+            false => vec![path],
+        })
+        .collect::<Vec<_>>();
+    files.sort();
+    files
 }
 
 /// The directory of the workspace.

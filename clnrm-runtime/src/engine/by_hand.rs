@@ -23,6 +23,14 @@ pub struct ByHand {
 }
 
 impl ByHand {
+    /// Whether `id` is that of such a service: its plugin was lent for the
+    /// start, and cannot be asked any more.
+    pub(super) fn made(id: &ServiceId) -> bool {
+        id.as_str()
+            .strip_prefix(BINARY)
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// Makes one of `spec`.
     ///
     /// # Errors

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use futures_util::{FutureExt, TryStreamExt};
 use tokio::time::Instant;
 
-use super::Engine;
 use super::cleanup::within;
 use super::explain::{explain, source_of};
 use super::span::{plugin_health_check, traced};
 use super::table::Instance;
+use super::{ByHand, Engine};
 use crate::backend::{Backend, BackendKind, ExecOutput, LogLine, Source, State, Stats};
 use crate::error::{CleanroomError, Result};
 use crate::plan::PlannedInstance;
@@ -22,10 +22,19 @@ impl Engine {
     /// Stops and starts the instance with its data, and waits until it is ready.
     ///
     /// # Errors
-    /// When the instance behind `handle` is the run's, and as a start.
+    /// When the instance behind `handle` is the run's, when only a plugin that
+    /// started it by hand could tell that it is ready again, and as a start.
     pub async fn restart(&self, handle: &ServiceHandle) -> Result<()> {
         let (instance, backend) = self.own(handle, "restart")?;
         let planned = self.planned(&instance.key)?;
+        let spec = planned.description.spec.as_ref();
+        if ByHand::made(&instance.service) && spec.is_some_and(|it| it.wait.asks_plugin()) {
+            let name = &handle.service_name;
+            return Err(CleanroomError::validation_error(format!(
+                "cannot restart `{name}`: it was started by hand, and nobody can ask its plugin when it is ready again"
+            ))
+            .with_hint("declare it with `#[clnrm::service]`, or stop it and start another"));
+        }
         let since = SystemTime::now();
         let started = backend.restart(&instance.id, instance.stop).await;
         let started = started.map_err(|error| explain(error, &planned, "restart"))?;
@@ -161,6 +170,9 @@ impl Engine {
             return Ok(HealthStatus::Unhealthy(reason));
         }
         let asks = spec.wait.asks_plugin();
+        if asks && ByHand::made(&instance.service) {
+            return Ok(HealthStatus::Unknown);
+        }
         let external = instance.backend == BackendKind::External;
         if asks || external {
             let ready = self.0.hooks.ready(&instance.service, handle);

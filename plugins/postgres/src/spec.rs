@@ -22,7 +22,11 @@ impl PostgresPlugin {
             // Its own database is cloned from the template, once that is there.
             ("POSTGRES_DB", MAINTENANCE),
             ("POSTGRES_HOST_AUTH_METHOD", "password"),
-            ("POSTGRES_INITDB_ARGS", "--encoding=UTF8 --locale=C.UTF-8"),
+            // Nothing of it outlives the container.
+            (
+                "POSTGRES_INITDB_ARGS",
+                "--encoding=UTF8 --locale=C.UTF-8 --no-sync",
+            ),
         ])?;
         let mut command = Template::list(["postgres"])?;
         command.extend(self.setting_arguments());

@@ -6,7 +6,7 @@
 
 use clnrm_redis::redis::{Connection, cmd};
 use clnrm_redis::{Redis, plugin};
-use clnrm_runtime::{ErrorKind, ServiceHandle, ServicePlugin};
+use clnrm_runtime::{ErrorKind, HealthStatus, ServiceHandle, ServicePlugin};
 
 fn connect(handle: &ServiceHandle) -> Connection {
     let client = Redis::from(handle.clone()).client().unwrap();
@@ -62,6 +62,23 @@ async fn health_failure_is_told_when_the_password_is_another() {
         .unwrap();
     let status = plugin().health_check(&handle).unwrap();
     assert!(!status.is_healthy(), "{status}");
+    plugin().stop(handle).unwrap();
+}
+
+#[tokio::test]
+async fn what_only_its_plugin_can_tell_is_not_guessed() {
+    let handle = plugin().named("cache").start().unwrap();
+    assert_eq!(handle.health_check().await.unwrap(), HealthStatus::Unknown);
+    let error = handle.restart().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (
+            ErrorKind::Validation,
+            "cannot restart `cache`: it was started by hand, and nobody can ask its plugin when it is ready again"
+        )
+    );
+    // It was left alone, and its plugin can tell.
+    assert!(plugin().health_check(&handle).unwrap().is_healthy());
     plugin().stop(handle).unwrap();
 }
 

@@ -282,6 +282,48 @@ fn dropped_while_it_runs_it_is_stopped() {
 }
 
 #[test]
+fn a_drop_while_it_runs_is_warned_of() {
+    /// What was traced, as lines.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let traced = || String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        let (plugin, _) = managed();
+        plugin.start().unwrap();
+        plugin.stop().unwrap();
+        drop(plugin);
+        assert_eq!(traced(), "");
+        let (plugin, _) = managed();
+        plugin.start().unwrap();
+        drop(plugin);
+    });
+    let traced = traced();
+    assert!(
+        traced.contains(" WARN ") && traced.contains("dropped while active; stopping it"),
+        "{traced}"
+    );
+    assert!(
+        traced.contains("service=\"mail\"") && traced.contains("state=running"),
+        "{traced}"
+    );
+}
+
+#[test]
 fn dropped_with_a_runtime_that_ends_it_is_stopped() {
     let (plugin, world) = managed();
     plugin.start().unwrap();
