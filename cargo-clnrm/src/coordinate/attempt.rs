@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use clnrm_runtime::keeper::{Child, Exit, Keeper, Signal, Spawn, Stdio, Target};
 use clnrm_runtime::{CleanroomError, Result};
-use tokio::time::{Instant as Clock, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
+use super::freezer::Freezer;
 use super::slot::Slot;
 use crate::discover::TestBinary;
 use crate::report::event::{Output, Phases};
@@ -23,6 +23,8 @@ const LEAK: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub(super) struct Launch<'a> {
     pub(super) keeper: &'a Keeper,
+    /// What its time stands still with.
+    pub(super) freezer: &'a Freezer,
     pub(super) binary: &'a TestBinary,
     /// libtest's name.
     pub(super) name: &'a str,
@@ -66,31 +68,34 @@ impl Launch<'_> {
         let begun = Instant::now();
         let (mut streams, stdio) = self.stdio()?;
         let child = self.keeper.spawn(self.spawn(), stdio).await?;
+        let _joined = self.freezer.join(&child).await;
         let mut timed_out = false;
-        let mut reports = tokio::time::interval_at(Clock::now() + self.slow, self.slow);
+        let mut reports = 1_u32;
         let limit = async {
             let body = slot.body().await;
-            timeout_at(
-                Clock::from_std(body + self.limit),
-                std::future::pending::<()>(),
-            )
-            .await
+            self.freezer.passed(body, self.limit).await;
         };
         tokio::pin!(limit);
         let exit = loop {
             tokio::select! {
                 exit = child.wait() => break exit?,
-                _ = reports.tick() => slow(begun.elapsed(), timed_out),
-                _ = &mut limit, if !timed_out => {
+                () = self.freezer.passed(begun, self.slow.saturating_mul(reports)) => {
+                    reports = reports.saturating_add(1);
+                    slow(self.freezer.between(begun, Instant::now()), false);
+                }
+                () = &mut limit => {
                     timed_out = true;
-                    slow(begun.elapsed(), true);
+                    slow(self.freezer.between(begun, Instant::now()), true);
                     break self.end(&child, Signal::Term).await?;
                 }
                 () = self.interrupt.cancelled() => break self.end(&child, Signal::Int).await?,
             }
         };
         let ended = Instant::now();
-        let leaked = timeout(LEAK, closed(&mut streams)).await.is_err();
+        let leaked = tokio::select! {
+            () = closed(&mut streams) => false,
+            () = self.freezer.passed(ended, LEAK) => true,
+        };
         // What it started and did not end must not outlive it.
         child.signal(Signal::Kill, Target::Tree).await.ok();
         let mut texts = streams.into_iter().map(Capture::text);
@@ -114,7 +119,7 @@ impl Launch<'_> {
         tokio::select! {
             exit = child.wait() => return exit,
             () = self.kill.cancelled() => {}
-            () = async { timeout(self.grace, std::future::pending::<()>()).await.unwrap_or(()) } => {}
+            () = self.freezer.passed(Instant::now(), self.grace) => {}
         }
         child.signal(Signal::Kill, Target::Tree).await?;
         child.wait().await
@@ -185,7 +190,7 @@ async fn closed(streams: &mut [Capture]) {
 }
 
 /// How long the parts of an attempt took.
-pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant) -> Phases {
+pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant, freezer: &Freezer) -> Phases {
     let progress = slot.progress();
     // A plain test asks for nothing, and has its body from the beginning.
     let asked = progress.asked.or(progress.body).unwrap_or(ended.ended);
@@ -193,10 +198,9 @@ pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant) -> Phases {
     let body = progress.body.unwrap_or(leased.max(ended.begun));
     let finished = progress.finished.unwrap_or(ended.ended);
     Phases {
-        wait: leased.saturating_duration_since(asked),
-        setup: asked.saturating_duration_since(ended.begun)
-            + body.saturating_duration_since(leased),
-        body: finished.saturating_duration_since(body),
-        teardown: gone.saturating_duration_since(finished),
+        wait: freezer.between(asked, leased),
+        setup: freezer.between(ended.begun, asked) + freezer.between(leased, body),
+        body: freezer.between(body, finished),
+        teardown: freezer.between(finished, gone),
     }
 }

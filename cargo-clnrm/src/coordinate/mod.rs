@@ -4,6 +4,7 @@ mod ambient;
 mod attempt;
 mod capture;
 mod discovery;
+mod freezer;
 mod hosts;
 mod leases;
 mod listing;
@@ -13,6 +14,7 @@ mod schedule;
 mod settings;
 mod signal;
 mod slot;
+mod stopwatch;
 mod teller;
 mod world;
 

@@ -13,6 +13,7 @@ use clnrm_runtime::provision::Progress;
 use clnrm_runtime::{CleanroomError, Result};
 
 use super::discovery::{Discovery, discover};
+use super::freezer::Freezer;
 use super::listing::plain_tests;
 use super::schedule::{Job, Rules, Stage};
 use super::settings::{Ended, Settings};
@@ -86,7 +87,12 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
     })?;
     let teller = Arc::new(Teller::new(begun, reporter));
     let interrupts = Interrupts::default();
-    let _listener = listen(interrupts.clone(), Arc::clone(&teller))?;
+    let freezer = Arc::new(Freezer::default());
+    let _listener = listen(
+        interrupts.clone(),
+        Arc::clone(&freezer),
+        Arc::clone(&teller),
+    )?;
     let sink = {
         let teller = Arc::clone(&teller);
         EventSink::new(move |event| teller.engine(event))
@@ -100,6 +106,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         build,
         teller: Arc::clone(&teller),
         interrupts: interrupts.clone(),
+        freezer,
     };
     let ran = tokio::select! {
         ran = whole.tests(&world) => ran,
@@ -120,6 +127,7 @@ struct Whole<'a> {
     build: Build,
     teller: Arc<Teller>,
     interrupts: Interrupts,
+    freezer: Arc<Freezer>,
 }
 
 impl Whole<'_> {
@@ -302,6 +310,7 @@ impl Whole<'_> {
             slots: Arc::clone(&world.slots),
             teller: Arc::clone(&self.teller),
             interrupts: self.interrupts.clone(),
+            freezer: Arc::clone(&self.freezer),
             binaries: binaries.collect::<BTreeMap<_, _>>(),
             limits: limits.collect(),
             failed: std::sync::atomic::AtomicBool::new(false),

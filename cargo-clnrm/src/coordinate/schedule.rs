@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::attempt::{Ended, Launch, phases};
+use super::freezer::Freezer;
 use super::hosts::environment;
 use super::outcome::{Seen, status};
 use super::signal::Interrupts;
@@ -62,6 +63,7 @@ pub(super) struct Stage {
     pub(super) slots: Arc<Slots>,
     pub(super) teller: Arc<Teller>,
     pub(super) interrupts: Interrupts,
+    pub(super) freezer: Arc<Freezer>,
     pub(super) binaries: BTreeMap<String, TestBinary>,
     /// What each body may take, where its attribute says so.
     pub(super) limits: BTreeMap<TestId, Duration>,
@@ -226,7 +228,7 @@ impl Stage {
             attempt.kept = self.kept(&slot, keep);
         }
         let errors = self.engine.release(&slot.owner(), keep).await;
-        attempt.phases = phases(&slot, &ended, Instant::now());
+        attempt.phases = phases(&slot, &ended, Instant::now(), &self.freezer);
         attempt.output = ended.output;
         (attempt, errors)
     }
@@ -248,6 +250,7 @@ impl Stage {
         env.extend(ticket.iter().flat_map(|ticket| ticket.env()));
         let launch = Launch {
             keeper: &self.keeper,
+            freezer: &self.freezer,
             binary,
             name: &planned.test.name,
             args: &self.rules.args,

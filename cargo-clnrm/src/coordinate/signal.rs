@@ -1,12 +1,14 @@
-//! What Ctrl-C means the first, second and third time, and what the other signals mean.
+//! What Ctrl-C means the first, second and third time, what Ctrl-Z and the other signals mean.
 
 use std::sync::Arc;
 
 use clnrm_runtime::{CleanroomError, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::freezer::Freezer;
 use super::teller::Teller;
 use crate::report::event::RunEvent;
 
@@ -26,6 +28,17 @@ impl Interrupts {
     pub(super) fn requested(&self) -> bool {
         self.interrupt.is_cancelled()
     }
+
+    /// Somebody wants so, for so many `times` now.
+    fn request(&self, times: u32) {
+        self.interrupt.cancel();
+        if times >= 2 {
+            self.kill.cancel();
+        }
+        if times >= 3 {
+            self.exit.cancel();
+        }
+    }
 }
 
 /// Listens until it is dropped.
@@ -38,36 +51,98 @@ impl Drop for Listener {
     }
 }
 
-/// Listens for the signals that ask a run to end.
-pub(super) fn listen(interrupts: Interrupts, teller: Arc<Teller>) -> Result<Listener> {
-    let cannot =
-        |error| CleanroomError::internal_error("cannot listen for signals").with_source(error);
-    let on = |kind| signal(kind).map_err(cannot);
-    let (mut int, mut term) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
-    let (mut hup, mut quit) = (on(SignalKind::hangup())?, on(SignalKind::quit())?);
+/// Listens for the signals that ask a run to end, and for those of job control.
+pub(super) fn listen(
+    interrupts: Interrupts,
+    freezer: Arc<Freezer>,
+    teller: Arc<Teller>,
+) -> Result<Listener> {
+    let mut inbox = Inbox::new()?;
     let task = tokio::spawn(async move {
-        for times in 1_u32.. {
-            let name = tokio::select! {
-                _ = int.recv() => "SIGINT",
-                _ = term.recv() => "SIGTERM",
-                _ = hup.recv() => "SIGHUP",
-                _ = quit.recv() => "SIGQUIT",
+        let mut times = 0_u32;
+        loop {
+            let running = || {
+                let counts = teller.counts();
+                counts.tests.saturating_sub(counts.finished())
             };
-            let counts = teller.counts();
-            let running = counts.tests.saturating_sub(counts.finished());
-            teller.tell(RunEvent::Interrupted {
-                signal: name.to_owned(),
-                times,
-                running,
-            });
-            interrupts.interrupt.cancel();
-            if times >= 2 {
-                interrupts.kill.cancel();
-            }
-            if times >= 3 {
-                interrupts.exit.cancel();
+            match inbox.next().await {
+                Wish::End(signal) => {
+                    times = times.saturating_add(1);
+                    teller.tell(RunEvent::Interrupted {
+                        signal: signal.to_owned(),
+                        times,
+                        running: running(),
+                    });
+                    interrupts.request(times);
+                }
+                Wish::Freeze => {
+                    freezer.freeze().await;
+                    teller.tell(RunEvent::Frozen { running: running() });
+                    inbox.stand_still().await;
+                    freezer.thaw().await;
+                    teller.tell(RunEvent::Thawed { running: running() });
+                }
             }
         }
     });
     Ok(Listener(task))
+}
+
+/// What a signal asks for.
+enum Wish {
+    /// The run to end; the signal's name.
+    End(&'static str),
+    /// The run to stand still.
+    Freeze,
+}
+
+/// The signals that are listened for.
+struct Inbox {
+    int: Signals,
+    term: Signals,
+    hup: Signals,
+    quit: Signals,
+    stop: Signals,
+    go_on: Signals,
+}
+
+impl Inbox {
+    fn new() -> Result<Self> {
+        let on = |signal: Signal| {
+            self::signal(SignalKind::from_raw(signal.as_raw())).map_err(|error| {
+                CleanroomError::internal_error("cannot listen for signals").with_source(error)
+            })
+        };
+        Ok(Self {
+            int: on(Signal::INT)?,
+            term: on(Signal::TERM)?,
+            hup: on(Signal::HUP)?,
+            quit: on(Signal::QUIT)?,
+            stop: on(Signal::TSTP)?,
+            go_on: on(Signal::CONT)?,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        loop {
+            return tokio::select! {
+                _ = self.int.recv() => Wish::End("SIGINT"),
+                _ = self.term.recv() => Wish::End("SIGTERM"),
+                _ = self.hup.recv() => Wish::End("SIGHUP"),
+                _ = self.quit.recv() => Wish::End("SIGQUIT"),
+                _ = self.stop.recv() => Wish::Freeze,
+                // It was frozen by a signal that nobody hears of, or not at all.
+                _ = self.go_on.recv() => continue,
+            };
+        }
+    }
+
+    /// Stops this process, as Ctrl-Z would if nobody listened for it, until it
+    /// is continued. The stop may come a moment after it is asked for, so the
+    /// end of it is told by its own signal.
+    async fn stand_still(&mut self) {
+        if kill_process(getpid(), Signal::STOP).is_ok() {
+            self.go_on.recv().await;
+        }
+    }
 }

@@ -215,6 +215,16 @@ pub enum RunEvent {
         /// Tests that still run.
         running: usize,
     },
+    /// Ctrl-Z stopped the tests and their time, and is about to stop the command.
+    Frozen {
+        /// Tests that have not ended.
+        running: usize,
+    },
+    /// The tests go on, and their time.
+    Thawed {
+        /// Tests that have not ended.
+        running: usize,
+    },
     /// Something the user should know that is none of the above.
     Notice {
         /// How bad it is.

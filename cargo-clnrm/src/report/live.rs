@@ -82,6 +82,8 @@ impl Live {
                 times,
                 running,
             } => interrupted(signal, *times, *running),
+            RunEvent::Frozen { running } => told("Frozen", "by SIGTSTP", *running),
+            RunEvent::Thawed { running } => told("Thawed", "by SIGCONT", *running),
             RunEvent::Notice { level, text } => {
                 style::with_details(&format!("{}: ", style::level(*level)), text)
             }
@@ -260,6 +262,11 @@ fn interrupted(signal: &str, times: u32, running: usize) -> String {
     }
 }
 
+fn told(word: &str, by: &str, running: usize) -> String {
+    let running = still_running(running);
+    format!("{} {by}{running}\n", column(ODD, word))
+}
+
 fn still_running(running: usize) -> String {
     match running {
         0 => String::new(),
@@ -313,6 +320,18 @@ mod tests {
                 running,
             },
         )
+    }
+
+    #[test]
+    fn ctrl_z_is_told_before_and_after() {
+        let events = [
+            sample::at(1, RunEvent::Frozen { running: 2 }),
+            sample::at(2, RunEvent::Thawed { running: 0 }),
+        ];
+        insta::assert_snapshot!(plain(Numbering::Off, &events), @"
+              Frozen by SIGTSTP: 2 tests still running
+              Thawed by SIGCONT
+        ");
     }
 
     #[test]

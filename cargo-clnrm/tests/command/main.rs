@@ -8,6 +8,8 @@ mod bystander;
 #[cfg(test)]
 mod fault;
 #[cfg(test)]
+mod job;
+#[cfg(test)]
 mod leftovers;
 #[cfg(test)]
 mod outcome;

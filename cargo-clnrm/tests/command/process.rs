@@ -55,6 +55,25 @@ impl Process {
         })
     }
 
+    /// The letter of its state; `None` is that it is gone.
+    pub(crate) fn state(process: u32) -> Option<char> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name before it, in parentheses, may hold anything.
+        stat.rsplit_once(") ")?.1.chars().next()
+    }
+
+    /// Waits until a signal that was sent to it has stopped it.
+    #[track_caller]
+    pub(crate) fn is_stopped(process: u32) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        // The system tells nobody but its parent, so it is looked at again after a moment.
+        while Self::state(process) != Some('T') {
+            let ended = ends(process, Instant::now() + Duration::from_millis(5));
+            let late = Instant::now() > deadline;
+            assert!(!ended && !late, "process {process} is not stopped");
+        }
+    }
+
     /// Sends a signal to one that must be there.
     pub(crate) fn signal(process: u32, signal: Signal) {
         kill_process(pid(process), signal).unwrap();
@@ -93,7 +112,7 @@ pub(crate) fn watch(process: u32) -> Option<OwnedFd> {
     }
 }
 
-fn pid(number: u32) -> Pid {
+pub(crate) fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
 }
 

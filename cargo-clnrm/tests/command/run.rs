@@ -1,15 +1,16 @@
 //! One run of the command, in a directory of its own, from its start to its end.
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
 use tempfile::TempDir;
 
 use crate::backend::Backend;
@@ -141,6 +142,20 @@ impl Run {
         Process::signal(self.pid(), signal);
     }
 
+    /// Waits until job control has stopped it.
+    pub(crate) fn stops(&mut self) {
+        let pid = process::pid(self.pid());
+        let (said, hear) = mpsc::channel();
+        // The wait itself knows no deadline. It ends with the command, which a test that fails kills.
+        std::thread::spawn(move || {
+            let what = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            // Nobody listens once the deadline is over.
+            let _ = said.send(waitid(WaitId::Pid(pid), what).unwrap());
+        });
+        let status = hear.recv_timeout(LONG).unwrap().unwrap();
+        assert!(status.stopped(), "it has ended:\n{}", self.said());
+    }
+
     /// Waits for its end.
     pub(crate) fn end(&mut self) -> Ended {
         let deadline = Instant::now() + LONG;
@@ -191,6 +206,17 @@ impl Held {
         self.stream.read_line(&mut line).unwrap();
         assert!(line.ends_with('\n'), "the test has ended, after `{line}`");
         line.trim_end().to_owned()
+    }
+
+    /// Waits for its end, for a while.
+    pub(crate) fn ends_before(&self, deadline: Instant) -> bool {
+        process::ends(self.pid, deadline)
+    }
+
+    /// Waits until it shows that it runs.
+    pub(crate) fn answers(&mut self) {
+        self.stream.get_mut().write_all(b"?").unwrap();
+        assert_eq!(self.line(), "here");
     }
 
     /// Waits for its end.

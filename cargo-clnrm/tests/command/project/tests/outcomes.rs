@@ -57,6 +57,11 @@ fn hangs(_cache: Redis) -> std::io::Result<()> {
     sample::hold("hangs")
 }
 
+#[clnrm::test(timeout = "3s")]
+fn is_limited(_cache: Redis) -> std::io::Result<()> {
+    sample::hold("is_limited")
+}
+
 /// Says that it got SIGINT, and goes on.
 #[clnrm::test]
 async fn ignores_ctrl_c(_cache: Redis) -> std::io::Result<()> {

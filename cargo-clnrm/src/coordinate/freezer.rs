@@ -1,0 +1,100 @@
+//! Ctrl-Z and `fg`: the tests stand still while the coordinator does, and so do their limits. Services go on.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use clnrm_runtime::keeper::{Child, Signal, Target};
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::time::{timeout, timeout_at};
+
+use super::stopwatch::Stopwatch;
+
+/// How long the keeper may take to pass a signal on.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What stands still together.
+#[derive(Debug, Default)]
+pub(super) struct Freezer {
+    watch: watch::Sender<Stopwatch>,
+    /// The tests that run, by pid: it is theirs as long as they are held.
+    tests: Mutex<BTreeMap<u32, Child>>,
+}
+
+impl Freezer {
+    /// Lets a test stand still whenever the run does, until this is dropped.
+    pub(super) async fn join(&self, test: &Child) -> Joined<'_> {
+        self.tests().insert(test.pid(), test.clone());
+        let joined = Joined {
+            freezer: self,
+            pid: test.pid(),
+        };
+        // It came to be while the others were frozen.
+        if self.watch.borrow().is_frozen() {
+            self.signal(Signal::Stop, vec![test.clone()]).await;
+        }
+        joined
+    }
+
+    /// Stops the tests and their time.
+    pub(super) async fn freeze(&self) {
+        self.watch.send_modify(|watch| watch.freeze(Instant::now()));
+        self.signal(Signal::Stop, self.all()).await;
+    }
+
+    /// Lets the tests go on, and their time.
+    pub(super) async fn thaw(&self) {
+        self.signal(Signal::Cont, self.all()).await;
+        self.watch.send_modify(|watch| watch.thaw(Instant::now()));
+    }
+
+    /// Waits until the run has run for `time` since `from`.
+    pub(super) async fn passed(&self, from: Instant, time: Duration) {
+        let mut watch = self.watch.subscribe();
+        loop {
+            let due = watch.borrow_and_update().due(from, time);
+            if due.is_some_and(|due| due <= Instant::now()) {
+                return;
+            }
+            // The sender lives as long as `self`.
+            let changed = watch.changed();
+            let _ = match due {
+                Some(due) => timeout_at(due.into(), changed).await,
+                None => Ok(changed.await),
+            };
+        }
+    }
+
+    /// How long the run ran between two times.
+    pub(super) fn between(&self, from: Instant, to: Instant) -> Duration {
+        self.watch.borrow().between(from, to)
+    }
+
+    async fn signal(&self, signal: Signal, tests: Vec<Child>) {
+        let sent = tests.iter().map(|test| test.signal(signal, Target::Group));
+        // A keeper that cannot is one that is gone, which ends the run.
+        let _ = timeout(PATIENCE, join_all(sent)).await;
+    }
+
+    fn all(&self) -> Vec<Child> {
+        self.tests().values().cloned().collect()
+    }
+
+    fn tests(&self) -> MutexGuard<'_, BTreeMap<u32, Child>> {
+        self.tests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A test that stands still with the run.
+#[derive(Debug)]
+pub(super) struct Joined<'a> {
+    freezer: &'a Freezer,
+    pid: u32,
+}
+
+impl Drop for Joined<'_> {
+    fn drop(&mut self) {
+        self.freezer.tests().remove(&self.pid);
+    }
+}
