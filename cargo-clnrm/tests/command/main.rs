@@ -8,6 +8,8 @@ mod bystander;
 #[cfg(test)]
 mod fault;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod job;
 #[cfg(test)]
 mod leftovers;

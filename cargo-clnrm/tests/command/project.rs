@@ -134,7 +134,8 @@ fn manifest() -> String {
     format!(
         "[package]\nname = \"sample\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
          [dev-dependencies]\nclnrm = {{ path = \"{root}\" }}\n\
-         tokio = {{ version = \"1\", features = [\"signal\"] }}\n\n\
+         redis = {{ version = \"1\", default-features = false }}\n\
+         tokio = {{ version = \"1\", features = [\"rt\", \"signal\"] }}\n\n\
          [workspace]\n\n\
          [profile.dev]\ndebug = \"line-tables-only\"\n\n[profile.dev.package.\"*\"]\ndebug = false\n"
     )
