@@ -46,9 +46,9 @@ enum Task {
     Images,
     /// Run the benchmarks in release mode, and print their figures.
     ///
-    /// This is `cargo bench -p clnrm-tests`: start, health-check and removal times of services, and the registration of
-    /// plugins. They print figures and judge none; run them on an idle machine. What follows `--` goes to the benchmarks,
-    /// such as a filter: `cargo xtask bench -- registration`.
+    /// This is `cargo bench -p clnrm-tests`: start, health-check and removal times of services, the registration of
+    /// plugins, and the plan. They print figures beside what is promised and fail nothing; run them on an idle machine.
+    /// What follows `--` goes to the benchmarks, such as a filter: `cargo xtask bench -- registration`.
     Bench {
         /// Passed on to the benchmarks.
         #[arg(last = true)]
