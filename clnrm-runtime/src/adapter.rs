@@ -1,6 +1,6 @@
 //! The older form of the plugin trait, whose methods are given a container backend, as a plugin of today's.
 //!
-//! New plugins implement [`plugin::ServicePlugin`](crate::plugin::ServicePlugin),
+//! New plugins implement [`plugin::ServicePlugin`],
 //! which says more: ports, waits, slices, programs.
 
 use std::collections::HashMap;
