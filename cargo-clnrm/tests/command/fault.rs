@@ -16,6 +16,7 @@ on_each_backend!(
     a_second_ctrl_c_kills_what_ignores_the_first,
     three_signals_at_once_leave_nothing,
     a_killed_coordinator_leaves_nothing,
+    a_coordinator_killed_while_a_service_starts_leaves_nothing,
     a_killed_test_is_code_100_and_leaves_nothing,
     a_killed_keeper_fails_the_run_and_leaves_nothing,
     a_killed_run_leaves_others_alone,
@@ -85,6 +86,20 @@ fn three_signals_at_once_leave_nothing(backend: Backend) {
 fn a_killed_coordinator_leaves_nothing(backend: Backend) {
     let ended = check(backend, "passes", |scene| scene.run.signal(Signal::KILL));
     assert_eq!(ended.status.code(), None, "{}", ended.stderr);
+}
+
+/// Just when the server, or its container, is there, and long before it is ready.
+fn a_coordinator_killed_while_a_service_starts_leaves_nothing(backend: Backend) {
+    let filter = "test(=passes_with_a_database)";
+    let mut run = Run::start(backend, &["--test", "outcomes", "-E", filter]);
+    let traces = run.wait_for(|run| {
+        let traces = run.begun().then(|| Traces::of(run, backend))?;
+        traces.has_service("postgres").then_some(traces)
+    });
+    let begun = Instant::now();
+    run.signal(Signal::KILL);
+    run.end();
+    traces.nothing_is_left(begun);
 }
 
 fn a_killed_test_is_code_100_and_leaves_nothing(backend: Backend) {

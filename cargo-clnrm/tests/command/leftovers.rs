@@ -46,6 +46,13 @@ impl Traces {
             .filter(move |process| process.name == name)
     }
 
+    /// The names of its containers.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = &str> {
+        self.resources
+            .iter()
+            .filter_map(|resource| resource.strip_prefix("container "))
+    }
+
     /// Whether the run has a server of this name, or a container.
     pub(crate) fn has_service(&self, server: &str) -> bool {
         match self.backend {

@@ -14,6 +14,8 @@ on_each_backend!(
     a_test_that_exits_with_0_before_its_end_is_code_100,
     what_a_test_leaves_running_is_a_leak_and_killed,
     a_test_that_hangs_ends_by_its_limit_and_is_named,
+    a_service_that_cannot_start_is_code_105,
+    only_what_the_tests_need_is_started,
 );
 
 /// Runs one test, which has a Redis, to its own end.
@@ -81,4 +83,58 @@ fn a_test_that_hangs_ends_by_its_limit_and_is_named(backend: Backend) {
     check_until(backend, "hangs", 100, "sample::outcomes hangs", |held| {
         held.ends();
     });
+}
+
+/// Runs what holds no test, to its own end.
+#[track_caller]
+fn check_alone(backend: Backend, args: &[&str], code: i32, line: &str) {
+    let mut run = Run::start(backend, &[&["--test", "outcomes"], args].concat());
+    let Ended { status, stderr, .. } = run.end();
+    assert_eq!(status.code(), Some(code), "{stderr}");
+    assert!(stderr.contains(line), "no `{line}` in:\n{stderr}");
+    assert_eq!(std::fs::read_dir(run.dir()).unwrap().count(), 0);
+}
+
+fn a_service_that_cannot_start_is_code_105(backend: Backend) {
+    let args = ["-E", "test(=needs_what_cannot_start)"];
+    check_alone(backend, &args, 105, "maxmemory-policy");
+}
+
+#[test]
+fn no_test_to_run_is_code_4() {
+    let args = ["-E", "test(=there_is_none)"];
+    check_alone(Backend::Process, &args, 4, "there is no test to run");
+    let args = [&args[..], &["--no-tests", "warn"]].concat();
+    check_alone(Backend::Process, &args, 0, "there is no test to run");
+}
+
+#[test]
+fn a_malformed_filter_is_code_94() {
+    check_alone(
+        Backend::Process,
+        &["-E", "test(=passes"],
+        94,
+        "test(=passes",
+    );
+}
+
+/// The binary declares a database too.
+fn only_what_the_tests_need_is_started(backend: Backend) {
+    let mut run = Run::start(backend, &["--test", "outcomes", "-E", "test(=passes)"]);
+    let held = run.held();
+    let traces = Traces::of(&run, backend);
+    match backend {
+        Backend::Process => {
+            let count = |server| traces.processes(server).count();
+            assert_eq!((count("redis-server"), count("postgres")), (1, 0));
+        }
+        Backend::Docker => {
+            let containers: Vec<_> = traces.containers().collect();
+            assert_eq!(containers.len(), 1, "{traces:#?}");
+            assert!(containers[0].contains("redis"), "{traces:#?}");
+        }
+    }
+    drop(held);
+    assert_eq!(run.end().status.code(), Some(0));
+    traces.nothing_is_left(Instant::now());
 }

@@ -10,6 +10,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+/// After which is looked again at what nothing announces.
+pub(crate) const MOMENT: Duration = Duration::from_millis(5);
+
 /// One of `/proc`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Process {
@@ -68,7 +71,7 @@ impl Process {
         let deadline = Instant::now() + Duration::from_secs(60);
         // The system tells nobody but its parent, so it is looked at again after a moment.
         while Self::state(process) != Some('T') {
-            let ended = ends(process, Instant::now() + Duration::from_millis(5));
+            let ended = ends(process, Instant::now() + MOMENT);
             let late = Instant::now() > deadline;
             assert!(!ended && !late, "process {process} is not stopped");
         }

@@ -105,6 +105,11 @@ impl Run {
         self.place.path().join("r")
     }
 
+    /// Whether it has a directory of its own, and with it an id.
+    pub(crate) fn begun(&self) -> bool {
+        fs::read_dir(self.dir()).unwrap().next().is_some()
+    }
+
     /// Its id, as long as it lives.
     pub(crate) fn id(&self) -> String {
         let entries = fs::read_dir(self.dir()).unwrap();
@@ -115,6 +120,20 @@ impl Run {
         let ids: Vec<_> = ids.collect();
         assert_eq!(ids.len(), 1, "{ids:?}");
         ids.into_iter().next().unwrap()
+    }
+
+    /// Waits for what nothing announces.
+    #[track_caller]
+    pub(crate) fn wait_for<T>(&self, look: impl Fn(&Self) -> Option<T>) -> T {
+        let deadline = Instant::now() + LONG;
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            let ended = process::ends(self.pid(), Instant::now() + process::MOMENT);
+            let late = Instant::now() > deadline;
+            assert!(!ended && !late, "it did not come:\n{}", self.said());
+        }
     }
 
     /// Its keeper, as long as it lives.

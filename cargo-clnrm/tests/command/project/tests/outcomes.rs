@@ -7,6 +7,13 @@ use clnrm::redis::Redis;
 use sample::Held;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// A server that ends at once.
+#[clnrm::service(clnrm::redis::plugin().config("maxmemory-policy", "nonsense"))]
+struct Broken(Redis);
+
+#[clnrm::test]
+fn needs_what_cannot_start(_cache: Broken) {}
+
 #[clnrm::test]
 fn passes(_cache: Redis) -> std::io::Result<()> {
     sample::hold("passes")
