@@ -140,32 +140,35 @@ fn a_killed_run_leaves_others_alone(backend: Backend) {
     bystander.is_untouched();
 }
 
-#[test]
-fn a_killed_coordinator_leaves_no_database() {
-    let (mut scene, traces) = Scene::new(
-        Backend::Process,
-        "passes_with_a_database",
-        "postgres",
-        Powers::All,
-    );
+/// Runs a test that has a database as a process until `fault`.
+#[track_caller]
+fn check_database(powers: Powers, fault: impl FnOnce(&Scene)) {
+    let test = "passes_with_a_database";
+    let (mut scene, traces) = Scene::new(Backend::Process, test, "postgres", powers);
+    // Without namespaces nothing but its removal takes a server's shared memory away.
+    let shares = !traces.shared_memory().is_empty();
+    assert!(shares || powers == Powers::All, "{traces:#?}");
     let begun = Instant::now();
-    scene.run.signal(Signal::KILL);
+    fault(&scene);
     scene.run.end();
     traces.nothing_is_left(begun);
 }
 
-/// Without namespaces nothing but its removal takes a server's shared memory away.
+#[test]
+fn a_killed_coordinator_leaves_no_database() {
+    check_database(Powers::All, |scene| scene.run.signal(Signal::KILL));
+}
+
 #[test]
 fn a_killed_coordinator_leaves_no_shared_memory() {
-    let (mut scene, traces) = Scene::new(
-        Backend::Process,
-        "passes_with_a_database",
-        "postgres",
-        Powers::NoNamespaces,
-    );
-    assert!(!traces.shared_memory().is_empty(), "{traces:#?}");
-    let begun = Instant::now();
-    scene.run.signal(Signal::KILL);
-    scene.run.end();
-    traces.nothing_is_left(begun);
+    check_database(Powers::NoNamespaces, |scene| {
+        scene.run.signal(Signal::KILL);
+    });
+}
+
+#[test]
+fn a_killed_keeper_leaves_no_shared_memory() {
+    check_database(Powers::NoNamespaces, |scene| {
+        Process::signal(scene.run.keeper().pid, Signal::KILL);
+    });
 }
