@@ -90,17 +90,23 @@ impl Project {
         write(&self.manifest(), manifest().as_bytes());
         self.copy_lock_file();
         self.link_command();
-        let built = self
-            .cargo(&[])
-            .args(["test", "--no-run", "--quiet", "--manifest-path"])
-            .arg(self.manifest())
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&built.stderr);
-        assert!(
-            built.status.success(),
-            "the project does not build\n{stderr}"
-        );
+        // `cargo metadata`, which the command asks, wants the packages of other platforms too. This is the one step
+        // that may need a registry, and whatever leads there.
+        self.must(&["fetch"], |cargo| {
+            cargo
+                .envs(std::env::vars_os())
+                .env_remove("CARGO_NET_OFFLINE")
+        });
+        self.must(&["test", "--no-run"], |cargo| cargo);
+    }
+
+    /// Runs cargo on it, which must succeed.
+    fn must(&self, args: &[&str], configure: impl FnOnce(&mut Command) -> &mut Command) {
+        let mut cargo = self.cargo(&[]);
+        cargo.args(args).args(["--quiet", "--manifest-path"]);
+        let output = configure(cargo.arg(self.manifest())).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cargo {args:?} failed\n{stderr}");
     }
 
     /// The workspace's, so that nothing is resolved. Cargo takes out what the project does not need, and what it
