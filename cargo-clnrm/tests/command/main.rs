@@ -4,11 +4,17 @@
 #[cfg(test)]
 mod backend;
 #[cfg(test)]
+mod errors;
+#[cfg(test)]
 mod fault;
+#[cfg(test)]
+mod kept;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
 mod outcome;
+#[cfg(test)]
+mod plain;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
