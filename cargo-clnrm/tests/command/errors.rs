@@ -57,6 +57,15 @@ static REDACTED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 fn redacted(text: &str, project: &Path) -> String {
     let mut text = text.replace(&project.display().to_string(), "PROJECT");
+    if text.contains(" exited with code ") {
+        // Whether it was asked before its end is a matter of luck.
+        let answer = |line: &&str| !line.trim_start().starts_with("last answer: ");
+        text = text
+            .lines()
+            .filter(answer)
+            .map(|line| format!("{line}\n"))
+            .collect();
+    }
     for (pattern, stand_in) in REDACTED.iter() {
         text = pattern.replace_all(&text, *stand_in).into_owned();
     }
