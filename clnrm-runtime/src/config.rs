@@ -1,4 +1,4 @@
-//! `clnrm.toml` and what may override it: the environment, then flags.
+//! `clnrm.toml`, or the same in the root manifest, and what may override it: the environment, then flags.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,26 +86,42 @@ impl Config {
         toml::from_str(text).map_err(|error| malformed(&error, file))
     }
 
-    /// Reads the `clnrm.toml` of the workspace that `dir` is in, if there is
-    /// one, and applies the environment.
+    /// Reads the configuration of the workspace that `dir` is in, and applies
+    /// the environment: its `clnrm.toml`, or `[workspace.metadata.clnrm]` or
+    /// `[package.metadata.clnrm]` of its root manifest.
     ///
     /// # Errors
-    /// As [`Config::parse`], and when the file or a variable cannot be read.
+    /// As [`Config::parse`], when a file or a variable cannot be read, and when
+    /// there is more than one place.
     pub fn find(dir: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let file = dir
-            .ancestors()
-            .map(|dir| dir.join(FILE))
-            .find(|file| file.is_file());
-        let config = match file {
-            Some(file) => {
-                let text = std::fs::read_to_string(&file).map_err(|error| {
-                    CleanroomError::validation_error(format!("cannot read `{}`", file.display()))
-                        .with_source(error)
-                })?;
-                Self::parse(&text, &file)?
+        let mut found = Vec::new();
+        let file = dir.ancestors().map(|dir| dir.join(FILE));
+        if let Some(file) = file.into_iter().find(|file| file.is_file()) {
+            let config = Self::parse(&read(&file)?, &file)?;
+            found.push((format!("`{}`", file.display()), config));
+        }
+        if let Some((file, manifest)) = root_manifest(dir)? {
+            let places = [
+                ("[workspace.metadata.clnrm]", manifest.workspace),
+                ("[package.metadata.clnrm]", manifest.package),
+            ];
+            for (place, table) in places {
+                if let Some(config) = table.and_then(|table| table.metadata.clnrm) {
+                    found.push((format!("`{place}` of `{}`", file.display()), config));
+                }
             }
-            None => Self::default(),
-        };
+        }
+        let mut found = found.into_iter();
+        let first = found.next();
+        if let (Some((one, _)), Some((other, _))) = (&first, found.next()) {
+            return Err(CleanroomError::validation_error(
+                "the configuration is in more than one place",
+            )
+            .with_context("one", one)
+            .with_context("other", other)
+            .with_hint("put all of it into one of them"));
+        }
+        let config = first.map(|(_, config)| config).unwrap_or_default();
         config.with_env(env)
     }
 
@@ -137,22 +153,63 @@ impl Config {
     }
 }
 
+/// What of a `Cargo.toml` is ours.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Manifest {
+    workspace: Option<Part>,
+    package: Option<Part>,
+}
+
+/// `[workspace]` or `[package]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Part {
+    metadata: Metadata,
+}
+
+/// What tools find in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    clnrm: Option<Config>,
+}
+
+/// The manifest of the workspace that `dir` is in, or of its package, where
+/// that is in none.
+fn root_manifest(dir: &Path) -> Result<Option<(PathBuf, Manifest)>> {
+    let mut nearest = None;
+    for file in dir.ancestors().map(|dir| dir.join("Cargo.toml")) {
+        if !file.is_file() {
+            continue;
+        }
+        let manifest: Manifest =
+            toml::from_str(&read(&file)?).map_err(|error| malformed(&error, &file))?;
+        let is_root = manifest.workspace.is_some();
+        let found = (file, manifest);
+        if is_root {
+            return Ok(Some(found));
+        }
+        nearest.get_or_insert(found);
+    }
+    Ok(nearest)
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).map_err(|error| {
+        CleanroomError::validation_error(format!("cannot read `{}`", file.display()))
+            .with_source(error)
+    })
+}
+
 fn malformed(error: &toml::de::Error, file: &Path) -> CleanroomError {
     let message = error.message();
-    let wrapped = CleanroomError::validation_error(format!(
-        "`{}` is malformed: {}",
-        file.display(),
-        first_line(message)
-    ))
-    .with_context("at", error.to_string().trim_end());
+    let wrapped = CleanroomError::validation_error(format!("`{}` is malformed", file.display()))
+        .with_context("at", error.to_string().trim_end());
     match suggestion(message) {
         Some(known) => wrapped.with_hint(format!("did you mean `{known}`?")),
         None => wrapped,
     }
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }
 
 /// serde says ``unknown field `x`, expected one of `a`, `b```: the nearest of them.
@@ -253,15 +310,53 @@ mod tests {
         insta::assert_snapshot!(error.to_string());
     }
 
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn a_root_manifest_may_hold_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let member = dir.path().join("member");
+        std::fs::create_dir(&member).unwrap();
+        let root = dir.path().join("Cargo.toml");
+        let package = "[package]\nname = \"a\"\n[package.metadata.other]\nx = 1\n";
+        std::fs::write(member.join("Cargo.toml"), package).unwrap();
+        let find = |table: &str| {
+            std::fs::write(&root, table).unwrap();
+            Config::find(&member, none)
+        };
+        assert_eq!(find("[workspace]\n").unwrap(), Config::default());
+        let config = find("[workspace.metadata.clnrm]\noffline = true\n").unwrap();
+        assert!(config.offline);
+        let config = find("[workspace]\n[package.metadata.clnrm]\noffline = true\n").unwrap();
+        assert!(config.offline);
+        let error = find("[workspace.metadata.clnrm]\n\nofline = true\n").unwrap_err();
+        assert_eq!(error.hint(), Some("did you mean `offline`?"));
+        assert!(error.context("at").unwrap().contains("line 3"), "{error:?}");
+    }
+
+    #[test]
+    fn two_places_are_an_error_that_names_both() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE), "offline = true\n").unwrap();
+        let manifest = "[workspace.metadata.clnrm]\noffline = true\n";
+        std::fs::write(dir.path().join("Cargo.toml"), manifest).unwrap();
+        let error = Config::find(dir.path(), none).unwrap_err();
+        assert!(error.context("one").unwrap().contains("clnrm.toml"));
+        assert!(
+            error
+                .context("other")
+                .unwrap()
+                .contains("workspace.metadata")
+        );
+    }
+
     #[test]
     fn a_malformed_duration_says_how_to_write_one() {
         let error = Config::parse("[timeouts]\ntest = \"2 days\"\n", Path::new(FILE)).unwrap_err();
-        assert!(
-            error
-                .message()
-                .contains("`2 days` is no duration: write `500ms`, `30s` or `2m`"),
-            "{error}"
-        );
+        let expected = "`2 days` is no duration: write `500ms`, `30s` or `2m`";
+        assert!(error.to_string().contains(expected), "{error}");
     }
 
     #[test]

@@ -182,9 +182,10 @@ impl Machine {
                 images::probe(backend, &images, &self.config.images, policy, progress).await
             }
         };
+        let stall = self.config.timeouts.pull;
         let (mut one, other) = tokio::join!(
-            ask(with_another_way, PullPolicy::MissingUnlessSlow),
-            ask(without, PullPolicy::Missing)
+            ask(with_another_way, PullPolicy::MissingUnlessSlow { stall }),
+            ask(without, PullPolicy::Missing { stall })
         );
         one.extend(other);
         one

@@ -6,6 +6,8 @@ mod selection;
 pub use run::{NoTests, PlanArgs, PlanFormat, RunArgs, RunIgnored};
 pub use selection::Selection;
 
+use std::time::Duration;
+
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -119,12 +121,23 @@ pub struct FetchArgs {
 /// `cargo clnrm clean`.
 #[derive(Debug, Args)]
 pub struct CleanArgs {
+    /// Also what carries clnrm's label and may be somebody else's: of another boot, user, container or machine.
+    #[arg(long)]
+    pub foreign: bool,
+    /// Of that, only what was made longer ago: `90m`, `24h`.
+    #[arg(long, value_name = "AGE", default_value = "24h", requires = "foreign", value_parser = age)]
+    pub older_than: Duration,
     /// Also the managed cache: downloaded programs and seeds.
     #[arg(long)]
     pub cache: bool,
     /// Say what would be removed, and remove nothing.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let read = clnrm_runtime::config::duration::parse(text);
+    read.ok_or_else(|| format!("`{text}` is no duration: write `90m` or `24h`"))
 }
 
 /// `cargo clnrm doctor`.

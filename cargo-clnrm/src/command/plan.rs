@@ -73,6 +73,7 @@ fn instance_text(text: &mut String, plan: &Plan, instance: &PlannedInstance, wid
     let shared = instance.users.saturating_sub(own);
     let users = match (own, shared) {
         (0, shared) => format!("one for {}", count(shared, "test")),
+        (1, 0) => "one for 1 test".to_owned(),
         (own, 0) => format!("one for each of {}", count(own, "test")),
         (own, shared) => format!(
             "one for {}, and one for each of {own} more",

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::settings::Ended;
 use crate::cli::PlanArgs;
 use crate::discover::{
-    Build, BuildMessage, Discovered, Selected, TestBinary, descriptors, graph, select,
+    Build, BuildMessage, Discovered, SectionError, Selected, TestBinary, descriptors, graph, select,
 };
 use crate::exit;
 use crate::filter::{Filter, Selection};
@@ -30,6 +30,32 @@ impl Discovery {
     pub fn all(&self) -> impl Iterator<Item = &TestBinary> {
         let ours = self.binaries.iter().map(|found| &found.binary);
         ours.chain(&self.plain)
+    }
+}
+
+fn cannot_list(error: SectionError) -> Ended {
+    let (code, error) = match error {
+        SectionError::Descriptor { path, source } => (
+            exit::VERSION_SKEW,
+            CleanroomError::protocol_error(
+                "a test binary was built with another version of clnrm than `cargo clnrm`'s",
+            )
+            .with_context("binary", path.display())
+            .with_context("its test", format!("`{}`: {}", source.line, source.why))
+            .with_hint(format!(
+                "install the `cargo clnrm` of the version that Cargo.lock has of `clnrm`; this one is {}",
+                env!("CARGO_PKG_VERSION")
+            )),
+        ),
+        error => (
+            exit::LIST_FAILED,
+            CleanroomError::validation_error("cannot list the tests of a binary")
+                .with_source(error),
+        ),
+    };
+    Ended {
+        code,
+        error: Some(error),
     }
 }
 
@@ -130,12 +156,7 @@ pub async fn discover(
         });
     }
     if let Some(error) = unreadable {
-        let error = CleanroomError::validation_error("cannot list the tests of a binary")
-            .with_source(error);
-        return Err(Ended {
-            code: exit::LIST_FAILED,
-            error: Some(error),
-        });
+        return Err(cannot_list(error));
     }
     binaries.sort_by(|a, b| a.binary.id.cmp(&b.binary.id));
     let selected = select(

@@ -64,7 +64,8 @@ impl LeaseService for Leases {
         let acquired = self.engine.acquire(&slot.planned, slot.attempt).await;
         slot.note(|progress| progress.leased = Some(Instant::now()));
         let leases = acquired.inspect_err(|error| {
-            let service = error.context("service").unwrap_or("a service").to_owned();
+            // A plan that cannot be made is of no one service.
+            let service = error.context("service").unwrap_or_default();
             let name = service.split(' ').next().unwrap_or_default().to_owned();
             slot.note(|progress| progress.no_service = Some((name, error.report())));
         })?;

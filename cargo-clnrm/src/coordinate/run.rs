@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use clnrm_runtime::backend::BackendKind;
+use clnrm_runtime::backend::{BackendKind, Source};
 use clnrm_runtime::engine::{EventSink, Keep};
 use clnrm_runtime::machine::MachineEvent;
 use clnrm_runtime::plan::{Catalog, LeaseMode, Plan};
@@ -107,6 +107,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         teller: Arc::clone(&teller),
         interrupts: interrupts.clone(),
         freezer,
+        pulls: Mutex::default(),
     };
     let ran = tokio::select! {
         ran = whole.tests(&world) => ran,
@@ -128,6 +129,8 @@ struct Whole<'a> {
     teller: Arc<Teller>,
     interrupts: Interrupts,
     freezer: Arc<Freezer>,
+    /// How long each image took to pull.
+    pulls: Mutex<BTreeMap<String, Duration>>,
 }
 
 impl Whole<'_> {
@@ -231,8 +234,17 @@ impl Whole<'_> {
         }
     }
 
+    fn pulls(&self) -> MutexGuard<'_, BTreeMap<String, Duration>> {
+        self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell_plan(&self, discovery: &Discovery, plan: &Plan, plain: &Plain, jobs: &[Job]) {
         for instance in plan.instances.values() {
+            if let Some(Source::Image(image)) = &instance.source
+                && let Some(took) = self.pulls().get(&image.to_string())
+            {
+                self.teller.pulled(&instance.key, *took);
+            }
             let leases = plan.tests.iter().flat_map(|test| &test.leases);
             let own = leases
                 .filter(|lease| lease.key == instance.key)
@@ -321,6 +333,15 @@ impl Whole<'_> {
         match event {
             MachineEvent::Pull(pull) => {
                 let total = (pull.total > 0).then_some(pull.total);
+                if pull.finished {
+                    self.pulls().insert(pull.image.clone(), pull.took);
+                    self.teller.tell(RunEvent::PullFinished {
+                        image: pull.image,
+                        elapsed: pull.took,
+                        error: pull.error,
+                    });
+                    return;
+                }
                 self.teller.tell(RunEvent::PullProgress {
                     image: pull.image,
                     bytes: pull.done,

@@ -1,17 +1,18 @@
 //! Where every event of a run goes, from whatever task it comes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use clnrm_runtime::engine::{EngineEvent, InstanceEvent, LeaseEvent, LeaseState};
+use clnrm_runtime::engine::{EngineEvent, InstanceEvent, LeakEvent, LeaseEvent, LeaseState};
 use clnrm_runtime::lifecycle::LifecycleState;
 use clnrm_runtime::plan::LeaseMode;
-use clnrm_runtime::service::{OwnerId, RunId};
+use clnrm_runtime::service::{InstanceKey, OwnerId, RunId};
 
 use crate::report::event::{
-    Counts, Envelope, InstanceDurations, InstanceState, Lease, Level, RunEvent, ServiceChange,
-    Tally, TestId,
+    Counts, Envelope, InstanceDurations, InstanceState, Leaked, Lease, Level, ResourceKind,
+    RunEvent, ServiceChange, Tally, TestId,
 };
 use crate::report::{ReportError, Reporter};
 
@@ -25,6 +26,8 @@ struct Inside {
     run: String,
     reporter: Option<Reporter>,
     tally: Tally,
+    /// How long the images of instances took to pull, by the instances' keys.
+    pulls: BTreeMap<String, Duration>,
 }
 
 impl Teller {
@@ -33,6 +36,7 @@ impl Teller {
             run: String::new(),
             reporter: Some(reporter),
             tally: Tally::default(),
+            pulls: BTreeMap::new(),
         };
         Self {
             begun,
@@ -55,6 +59,11 @@ impl Teller {
         }
     }
 
+    /// Says how long the image of a planned instance took to pull.
+    pub(super) fn pulled(&self, key: &InstanceKey, took: Duration) {
+        self.inside().pulls.insert(key.to_string(), took);
+    }
+
     /// Tells a person something that is no event of a test or service.
     pub(super) fn notice(&self, level: Level, text: impl Into<String>) {
         self.tell(RunEvent::Notice {
@@ -66,8 +75,12 @@ impl Teller {
     /// Tells what the engine said.
     pub(super) fn engine(&self, event: EngineEvent) {
         let event = match event {
-            EngineEvent::Instance(event) => service_change(event).map(RunEvent::ServiceState),
+            EngineEvent::Instance(event) => service_change(event).map(|mut change| {
+                change.durations.pull = self.inside().pulls.get(&change.key).copied();
+                RunEvent::ServiceState(change)
+            }),
             EngineEvent::Lease(event) => Some(lease(event)),
+            EngineEvent::Leak(event) => Some(RunEvent::Leak(leaked(&event))),
             _ => None,
         };
         if let Some(event) = event {
@@ -81,7 +94,7 @@ impl Teller {
     }
 
     /// How long the command has run.
-    pub(super) fn elapsed(&self) -> std::time::Duration {
+    pub(super) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
@@ -114,7 +127,7 @@ fn service_change(event: InstanceEvent) -> Option<ServiceChange> {
         LifecycleState::Failed => InstanceState::Failed,
         LifecycleState::Initialized | LifecycleState::Stopping => return None,
     };
-    let known = |duration: std::time::Duration| (!duration.is_zero()).then_some(duration);
+    let known = |duration: Duration| (!duration.is_zero()).then_some(duration);
     Some(ServiceChange {
         service: event.name,
         key: event.key.to_string(),
@@ -157,6 +170,31 @@ fn lease(event: LeaseEvent) -> RunEvent {
     }
 }
 
+fn leaked(event: &LeakEvent) -> Leaked {
+    let kind = match event.what.split(' ').next() {
+        Some("container") => ResourceKind::Container,
+        Some("network") => ResourceKind::Network,
+        Some("volume") => ResourceKind::Volume,
+        _ => ResourceKind::Process,
+    };
+    let said = event.what.strip_prefix(kind.name()).unwrap_or(&event.what);
+    let said = said.trim_start();
+    let (id, service) = match said
+        .strip_suffix(')')
+        .and_then(|said| said.rsplit_once(" ("))
+    {
+        Some((id, service)) if kind != ResourceKind::Process => (id, Some(service.to_owned())),
+        _ => (said, None),
+    };
+    Leaked {
+        kind,
+        id: id.to_owned(),
+        service,
+        test: None,
+        removed: true,
+    }
+}
+
 /// The owner as reports name it; the run has no name there.
 fn test_of(owner: &OwnerId) -> Option<TestId> {
     let OwnerId::Test { test, .. } = owner else {
@@ -181,11 +219,9 @@ pub(super) fn test_id(test: &clnrm_runtime::service::TestId) -> TestId {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use clnrm_runtime::backend::BackendKind;
     use clnrm_runtime::engine::Phases;
-    use clnrm_runtime::service::{InstanceId, InstanceKey};
+    use clnrm_runtime::service::InstanceId;
 
     use super::*;
 
@@ -219,5 +255,31 @@ mod tests {
             panic!("{leased:?}");
         };
         assert_eq!(lease.instance, running.instance);
+    }
+
+    #[test]
+    fn what_leaked_is_told_by_kind_name_and_service() {
+        let check = |what: &str, kind, id: &str, service: Option<&str>| {
+            let leaked = leaked(&LeakEvent {
+                backend: BackendKind::Docker,
+                what: what.to_owned(),
+            });
+            let told = (leaked.kind, leaked.id.as_str(), leaked.service.as_deref());
+            assert_eq!(told, (kind, id, service));
+        };
+        let process = "process instance `db-1` (pid 7) in `/tmp/clnrm-a`";
+        check(
+            "container c-1 (db)",
+            ResourceKind::Container,
+            "c-1",
+            Some("db"),
+        );
+        check("network n-1", ResourceKind::Network, "n-1", None);
+        check(
+            process,
+            ResourceKind::Process,
+            "instance `db-1` (pid 7) in `/tmp/clnrm-a`",
+            None,
+        );
     }
 }

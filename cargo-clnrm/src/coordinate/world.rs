@@ -9,7 +9,7 @@ use clnrm_runtime::lifecycle::ResourceTracker;
 use clnrm_runtime::machine::{Machine, MachineEvent};
 use clnrm_runtime::plan::{Catalog, Plan, PlanInput, plan};
 use clnrm_runtime::program::Programs;
-use clnrm_runtime::run::Run;
+use clnrm_runtime::run::{Run, sweep_stale};
 use clnrm_runtime::{CleanroomError, Result};
 
 use super::ambient::AmbientEngine;
@@ -37,6 +37,7 @@ pub(super) struct World {
 impl World {
     /// Makes one. Nothing of the user's runs yet.
     pub(super) async fn begin(settings: &Settings, events: EventSink) -> Result<Self> {
+        sweep_stale();
         let run = Arc::new(Run::begin()?);
         let keeper = Keeper::start(&run).await?;
         let reception = Reception::new(run.dir().join("socket"), run.id().clone());

@@ -59,9 +59,15 @@ impl Build {
         options.extend(selection.locked.then(|| "--locked".to_owned()));
         options.extend(selection.frozen.then(|| "--frozen".to_owned()));
         let metadata = command.other_options(options).exec().map_err(|error| {
-            CleanroomError::validation_error("`cargo metadata` failed")
-                .with_source(error)
-                .with_hint("run it from inside a cargo workspace, or give `--manifest-path`")
+            let cannot = CleanroomError::validation_error("cargo cannot read the workspace");
+            let cannot = match error {
+                cargo_metadata::Error::CargoMetadata { stderr } => {
+                    let said = stderr.trim();
+                    cannot.with_context("cargo", said.strip_prefix("error: ").unwrap_or(said))
+                }
+                error => cannot.with_source(error),
+            };
+            cannot.with_hint("run it from inside a cargo workspace, or give `--manifest-path`")
         })?;
         Ok(Self {
             selection,

@@ -265,7 +265,7 @@ mod tests {
         </system-err>
                 </testcase>
                 <testcase name="mails" classname="shop::it" timestamp="2026-01-02T02:04:08.980+00:00" time="0.100">
-                    <error message="the test did not run: `mail` could not start: it ended with code 1" type="no service"/>
+                    <error message="the test did not run for want of `mail`: it ended with code 1" type="no service"/>
                 </testcase>
                 <testcase name="orders::create" classname="shop::it" timestamp="2026-01-02T02:04:07.280+00:00" time="0.100">
                     <failure message="thread &apos;orders::create&apos; (42) panicked at tests/it.rs:7:5" type="test failure">thread &apos;orders::create&apos; (42) panicked at tests/it.rs:7:5:

@@ -127,9 +127,10 @@ impl Live {
                 format!("{} {start} {service}\n", column(GOOD, "Ready"))
             }
             InstanceState::Failed => {
+                // The end of the run tells the rest, once for all tests that need it.
                 let error = change.error.as_deref().unwrap_or("it broke");
-                let first = format!("{} {start} {service}: ", column(BAD, "Failed"));
-                style::with_details(&first, error)
+                let error = error.lines().next().unwrap_or_default();
+                format!("{} {start} {service}: {error}\n", column(BAD, "Failed"))
             }
             _ => String::new(),
         }
@@ -346,8 +347,6 @@ mod tests {
             Starting 9 tests across 2 binaries (1 test skipped)
               Pulled [   0.460s] redis:7
               Failed [   0.030s] mail: it ended with code 1
-              last lines of its log:
-                no config
                Ready [   1.690s] postgres
                 PASS [   0.100s] (1/9) shop::it orders::list
                 FAIL [   0.100s] (2/9) shop::it orders::create

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::event::{Attempt, Counts, Kept, NotRun, RunEvent, ServiceUse, TestId, Until};
+use super::event::{
+    Attempt, Counts, InstanceState, Kept, NotRun, RunEvent, ServiceUse, Status, TestId, Until,
+};
 use super::live::attempt_word;
 use super::style::{self, BAD, DIM, GOOD, ODD, RULE, column, count, paint, taken, tests};
 use crate::filter::{Expr, Matcher, Named, Set};
@@ -15,6 +17,8 @@ use crate::filter::{Expr, Matcher, Named, Set};
 pub struct Summary {
     /// Tests that failed, and those that passed after a failure.
     remarkable: BTreeMap<TestId, Attempt>,
+    /// Services that could not start, by name, and why: the first time of each.
+    broken: BTreeMap<String, String>,
     /// Whether each thing that was left behind could be removed.
     leaks: Vec<bool>,
 }
@@ -29,15 +33,38 @@ impl Summary {
                 let test = attempt.test.clone();
                 self.remarkable.insert(test, attempt.clone());
             }
+            RunEvent::ServiceState(change) if change.state == InstanceState::Failed => {
+                let error = change.error.clone().unwrap_or_default();
+                self.broken.entry(change.service.clone()).or_insert(error);
+            }
             RunEvent::Leak(leaked) => self.leaks.push(leaked.removed),
             _ => {}
         }
     }
 
-    /// What is known of each failed test, in the order of their names; nothing if all passed.
+    /// What is known of each failed test, in the order of their names, and of
+    /// each service that did not start, once for all tests that need it;
+    /// nothing if all passed.
     #[must_use]
     pub fn failures(&self) -> String {
-        let failures: String = self.failed().map(failure).collect();
+        let mut failures = String::new();
+        let mut unserved: BTreeMap<(&str, &str), Vec<&TestId>> = BTreeMap::new();
+        for attempt in self.failed() {
+            match &attempt.status {
+                Status::NoService { service, error } => {
+                    let tests = unserved.entry((service, error)).or_default();
+                    tests.push(&attempt.test);
+                }
+                _ => failures += &failure(attempt),
+            }
+        }
+        let told = |service: &String| unserved.keys().any(|(name, _)| name == service);
+        let untold = self.broken.iter().filter(|(service, _)| !told(service));
+        let untold = untold.map(|(service, error)| no_service(service, error, &[]));
+        let unserved = unserved.iter();
+        let unserved = unserved.map(|((service, error), tests)| no_service(service, error, tests));
+        failures.extend(unserved);
+        failures.extend(untold);
         if failures.is_empty() {
             failures
         } else {
@@ -221,6 +248,20 @@ fn failure(attempt: &Attempt) -> String {
     text + "\n"
 }
 
+/// A service that did not start, and the tests that did not run for want of it.
+fn no_service(service: &str, error: &str, tests: &[&TestId]) -> String {
+    let service = match service {
+        "" => String::new(),
+        service => format!("{}: ", paint(style::BOLD, service)),
+    };
+    let first = format!("{} {service}", column(BAD, "NO SERVICE"));
+    let mut text = style::with_details(&first, error);
+    for test in tests {
+        text += &format!("      needed by {}\n", style::test(test));
+    }
+    text + "\n"
+}
+
 fn section(title: &str, text: &str) -> String {
     if text.trim().is_empty() {
         return String::new();
@@ -268,7 +309,7 @@ fn kept(kept: &[Kept]) -> String {
 mod tests {
     use anstream::adapter::strip_str;
 
-    use super::super::event::Status;
+    use super::super::event::{InstanceDurations, ServiceChange};
     use super::super::sample;
     use super::*;
 
@@ -413,6 +454,40 @@ mod tests {
           run it alone ───
 
             cargo clnrm test -p shop -E 'binary_id(=shop::it) & test(=b)'
+        ");
+    }
+
+    #[test]
+    fn a_service_that_does_not_start_is_told_once_for_all_tests() {
+        let status = Status::NoService {
+            service: "mail".to_owned(),
+            error: "it ended with code 1\n  log: no config".to_owned(),
+        };
+        let broken = |service: &str| {
+            RunEvent::ServiceState(ServiceChange {
+                service: service.to_owned(),
+                key: service.to_owned(),
+                instance: service.to_owned(),
+                state: InstanceState::Failed,
+                durations: InstanceDurations::default(),
+                users: None,
+                error: Some(format!("{service} does not start")),
+            })
+        };
+        let summary = of(&[
+            broken("mail"),
+            broken("optional"),
+            sample::finished("a", status.clone()),
+            sample::finished("b", status),
+        ]);
+        insta::assert_snapshot!(strip_str(&summary.failures()).to_string(), @"
+        ────────────
+          NO SERVICE mail: it ended with code 1
+                log: no config
+              needed by shop::it a
+              needed by shop::it b
+
+          NO SERVICE optional: optional does not start
         ");
     }
 

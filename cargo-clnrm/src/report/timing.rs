@@ -200,7 +200,10 @@ impl Stopwatch {
 
 impl Service {
     fn changed(&mut self, change: &ServiceChange, at: Duration) {
-        self.instances.insert(change.instance.clone());
+        // One that starts has no name of its own yet.
+        if change.state != InstanceState::Starting {
+            self.instances.insert(change.instance.clone());
+        }
         let (longest, now) = (&mut self.timing.durations, &change.durations);
         longest.pull = longest.pull.max(now.pull);
         longest.create = longest.create.max(now.create);

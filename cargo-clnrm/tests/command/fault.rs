@@ -34,7 +34,7 @@ impl Scene {
     fn new(backend: Backend, test: &str, server: &str, powers: Powers) -> (Self, Traces) {
         let filter = format!("test(={test})");
         let args = ["--test", "outcomes", "-E", &filter];
-        let run = Run::start_with(backend, &args, powers);
+        let run = Run::start_as(backend, &args, powers);
         let held = run.held();
         let traces = Traces::of(&run, backend);
         assert!(traces.has_service(server), "{traces:#?}");

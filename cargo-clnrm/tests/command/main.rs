@@ -6,15 +6,21 @@ mod backend;
 #[cfg(test)]
 mod bystander;
 #[cfg(test)]
+mod errors;
+#[cfg(test)]
 mod fault;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod job;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod leftovers;
 #[cfg(test)]
 mod outcome;
+#[cfg(test)]
+mod plain;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -55,11 +55,29 @@ pub(crate) enum Powers {
 impl Run {
     /// Starts `cargo clnrm test` with `args`.
     pub(crate) fn start(backend: Backend, args: &[&str]) -> Self {
-        Self::start_with(backend, args, Powers::All)
+        Self::spawn(backend, args, Powers::All, |_| ())
     }
 
-    /// As [`Run::start`], with fewer powers.
-    pub(crate) fn start_with(backend: Backend, args: &[&str], powers: Powers) -> Self {
+    /// The same, with fewer powers.
+    pub(crate) fn start_as(backend: Backend, args: &[&str], powers: Powers) -> Self {
+        Self::spawn(backend, args, powers, |_| ())
+    }
+
+    /// The same, with whatever else `change` does to the command.
+    pub(crate) fn start_with(
+        backend: Backend,
+        args: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
+        Self::spawn(backend, args, Powers::All, change)
+    }
+
+    fn spawn(
+        backend: Backend,
+        args: &[&str],
+        powers: Powers,
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
         let project = Project::shared();
         // The path is short, as sockets are made below it, and servers of other users may pass.
         let place = tempfile::Builder::new()
@@ -87,6 +105,7 @@ impl Run {
             .stdout(Stdio::null())
             .stderr(File::create(place.path().join("err")).unwrap());
         backend.choose(&mut command);
+        change(&mut command);
         let child = command.spawn().unwrap();
         Self {
             place,

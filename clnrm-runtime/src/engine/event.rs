@@ -23,6 +23,18 @@ pub enum EngineEvent {
     Instance(InstanceEvent),
     /// A lease began or ended.
     Lease(LeaseEvent),
+    /// The end of the run found something that should have been gone.
+    Leak(LeakEvent),
+}
+
+/// Something that was still there after everything had been stopped; it is
+/// removed by now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeakEvent {
+    /// Where it was.
+    pub backend: BackendKind,
+    /// What it was, in the backend's words: `container NAME (SERVICE)`.
+    pub what: String,
 }
 
 /// An instance went to another state.

@@ -31,7 +31,7 @@ mod tests;
 
 pub use by_hand::ByHand;
 pub use deadline::{time_left, within};
-pub use event::{EngineEvent, EventSink, InstanceEvent, LeaseEvent, LeaseState, Phases};
+pub use event::{EngineEvent, EventSink, InstanceEvent, LeakEvent, LeaseEvent, LeaseState, Phases};
 pub(crate) use hooks::is_stale;
 pub use hooks::{Hooks, LocalHooks};
 pub use runtime::block_on;

@@ -11,7 +11,7 @@ use super::cleanup::within;
 use super::event::Subject;
 use super::span::{plugin_stop, traced};
 use super::table::{Instance, Pending};
-use super::{Engine, LeaseState, limit};
+use super::{Engine, EngineEvent, LeakEvent, LeaseState, limit};
 use crate::backend::BackendKind;
 use crate::error::{CleanroomError, Result};
 use crate::lifecycle::LifecycleState;
@@ -292,6 +292,14 @@ impl Engine {
                 Ok(found) => found,
                 Err(error) => return Some(error),
             };
+            for what in &found {
+                let what = what.clone();
+                let leak = LeakEvent {
+                    backend: kind,
+                    what,
+                };
+                self.0.events.send(EngineEvent::Leak(leak));
+            }
             let message = format!("the run left something on backend `{kind}`; it was removed");
             let error = CleanroomError::internal_error(message)
                 .with_context("left", found.join("\n"))

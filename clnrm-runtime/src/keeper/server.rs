@@ -170,7 +170,11 @@ impl Server {
             Ok(Request::Release { child }) => self.family.release(child),
             Ok(Request::UsesEngine { number }) => {
                 self.uses_engine = true;
-                let _ = self.replies.send(Reply::Done { number });
+                let reply = match run::note_engine(&self.hello.dir) {
+                    Ok(()) => Reply::Done { number },
+                    Err(error) => Reply::Failed { number, error },
+                };
+                let _ = self.replies.send(reply);
             }
             Ok(Request::TakeLog { number }) => {
                 let reply = match take_log(incoming.files) {

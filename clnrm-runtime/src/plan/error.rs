@@ -117,7 +117,7 @@ pub(super) fn why_no_container(image: &str, probe: &Probe) -> (String, Option<St
         EngineProbe::NotAsked => ("no engine was asked".to_owned(), None),
         EngineProbe::Answers { .. } => match probe.images.get(image) {
             Some(ImageProbe::Missing { name, reason }) => (
-                format!("image `{name}` is not local, and the pull said: {reason}"),
+                format!("image `{name}` is not local: {reason}"),
                 Some(format!(
                     "run `docker pull {name}`, or map `{image}` in `[images]` of clnrm.toml"
                 )),

@@ -57,7 +57,7 @@ pub enum ImageProbe {
     Missing {
         /// The name that was looked for (`[images]` applied).
         name: String,
-        /// What the pull said.
+        /// Why not: what the pull said, or that there was none.
         reason: String,
     },
 }

@@ -303,7 +303,7 @@ fn what_can_run_nowhere_lists_everything_that_was_tried() {
     insta::assert_snapshot!(world.error(), @r"
     service `db` cannot run here
       declared: tests/it.rs:1
-      docker: image `db:1` is not local, and the pull said: no such host
+      docker: image `db:1` is not local: no such host
       process: program `db` was not found
         PATH
         the cache

@@ -19,6 +19,7 @@ use crate::plan::ProgramProbe;
 use crate::provision::{Listener, Provisioner};
 use crate::service::{Program, Provision};
 use place::Place;
+use version::Memory;
 
 /// What the user said of programs.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,7 @@ pub struct Finder {
     provisioner: Provisioner,
     path: Option<OsString>,
     built: bin::Built,
+    memory: Memory,
 }
 
 impl Finder {
@@ -43,6 +45,7 @@ impl Finder {
     #[must_use]
     pub fn new(programs: Programs, provisioner: Provisioner) -> Self {
         Self {
+            memory: Memory::new(provisioner.cache()),
             programs,
             provisioner,
             path: std::env::var_os("PATH"),
@@ -83,6 +86,7 @@ impl Finder {
             required: *require_version,
             second: None,
             tried: Vec::new(),
+            memory: &self.memory,
         };
         if let Some(configured) = self.programs.paths.get(name) {
             let place = Place::configured(configured, name);
@@ -153,13 +157,14 @@ struct Search<'a> {
     /// The newest that works but is of another major version.
     second: Option<(Version, PathBuf, &'static str)>,
     tried: Vec<String>,
+    memory: &'a Memory,
 }
 
 impl Search<'_> {
     /// Looks at one place: found, if it works and its version is the preferred one.
     async fn ask(&mut self, place: &Place) -> Option<ProgramProbe> {
         let shown = place.path.display();
-        let version = match version::ask(&place.path).await {
+        let version = match self.memory.ask(&place.path, self.wanted.is_some()).await {
             Ok(version) => version,
             Err(reason) => {
                 self.tried

@@ -1,14 +1,19 @@
 //! Versions as programs print them: `postgres (PostgreSQL) 15.18`, `Redis server v=7.0.15`.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use regex::Regex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
+
+use crate::cache::Cache;
 
 /// How long a program may take to say its version.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -48,11 +53,90 @@ impl fmt::Display for Version {
     }
 }
 
+/// What programs said of their versions, across runs: some are scripts that
+/// take half a second to say it.
+#[derive(Debug, Clone)]
+pub(super) struct Memory(Option<PathBuf>);
+
+/// A program that said its version.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    path: PathBuf,
+    len: u64,
+    modified: SystemTime,
+    version: Option<String>,
+}
+
+impl Memory {
+    /// In a directory of the cache. One that cannot be made remembers nothing.
+    pub(super) fn new(cache: &Cache) -> Self {
+        Self(cache.dir("versions").ok())
+    }
+
+    /// What `program` says, asked only where it is not known. A script may
+    /// stand for another program than the last time, so that it is asked
+    /// wherever its version matters.
+    ///
+    /// # Errors
+    /// As [`ask`].
+    pub(super) async fn ask(
+        &self,
+        program: &Path,
+        matters: bool,
+    ) -> Result<Option<Version>, String> {
+        let file = (!matters || !is_script(program)).then(|| self.file(program));
+        let file = file.flatten();
+        if let Some(version) = file.as_deref().and_then(|file| recall(file, program)) {
+            return Ok(version);
+        }
+        let version = ask(program).await?;
+        if let Some(file) = file
+            && remember(&file, program, version.as_ref()).is_none()
+        {
+            tracing::debug!(program = %program.display(), "cannot remember its version");
+        }
+        Ok(version)
+    }
+
+    fn file(&self, program: &Path) -> Option<PathBuf> {
+        let digest = Sha256::digest(program.as_os_str().as_encoded_bytes());
+        let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(self.0.as_ref()?.join(name))
+    }
+}
+
+fn is_script(program: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = File::open(program).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"#!"
+}
+
+fn recall(file: &Path, program: &Path) -> Option<Option<Version>> {
+    let known: Remembered = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let now = fs::metadata(program).ok()?;
+    let same = (known.len, known.modified) == (now.len(), now.modified().ok()?);
+    (same && known.path == program).then(|| known.version.as_deref().and_then(Version::parse))
+}
+
+fn remember(file: &Path, program: &Path, version: Option<&Version>) -> Option<()> {
+    let metadata = fs::metadata(program).ok()?;
+    let remembered = Remembered {
+        path: program.to_owned(),
+        len: metadata.len(),
+        modified: metadata.modified().ok()?,
+        version: version.map(Version::to_string),
+    };
+    let text = serde_json::to_vec(&remembered).ok()?;
+    let draft = file.with_extension(std::process::id().to_string());
+    fs::write(&draft, text).ok()?;
+    fs::rename(draft, file).ok()
+}
+
 /// Runs `program --version`. `None` is a program that works and does not say.
 ///
 /// # Errors
 /// Why it does not work, to follow its name: `does not exist`.
-pub(super) async fn ask(program: &Path) -> Result<Option<Version>, String> {
+async fn ask(program: &Path) -> Result<Option<Version>, String> {
     let output = match tokio::time::timeout(DEADLINE, run(program)).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
@@ -69,7 +153,9 @@ pub(super) async fn ask(program: &Path) -> Result<Option<Version>, String> {
         let first = err.lines().next().unwrap_or_default();
         return Err(format!("does not run: {first}"));
     }
-    Ok(Version::parse(&out).or_else(|| Version::parse(&err)))
+    // Who does not know the argument may complain about it with any number.
+    let said = Version::parse(&out);
+    Ok(said.or_else(|| output.status.success().then(|| Version::parse(&err))?))
 }
 
 async fn run(program: &Path) -> io::Result<Output> {
@@ -142,5 +228,37 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         let error = ask(&file).await.unwrap_err();
         assert!(error.starts_with("cannot be executed: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_script_is_asked_once_unless_its_version_matters() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::new(&Cache::at(dir.path().join("cache")));
+        let (script, draft) = (dir.path().join("server"), dir.path().join("draft"));
+        let asked = dir.path().join("asked");
+        // Moved into its place: what is open for writing anywhere cannot be executed.
+        let text = format!("#!/bin/sh\necho >> {}\necho 1.2\n", asked.display());
+        std::fs::write(&draft, text).unwrap();
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(draft, &script).unwrap();
+        let times = || std::fs::read_to_string(&asked).unwrap().lines().count();
+        for _ in 0..3 {
+            let version = memory.ask(&script, false).await.unwrap();
+            assert_eq!(version, Version::parse("1.2"));
+        }
+        assert_eq!(times(), 1);
+        memory.ask(&script, true).await.unwrap();
+        assert_eq!(times(), 2);
+        let later = SystemTime::now() + Duration::from_secs(9);
+        File::options()
+            .append(true)
+            .open(&script)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        memory.ask(&script, false).await.unwrap();
+        assert_eq!(times(), 3, "another file");
     }
 }

@@ -27,7 +27,7 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
             "the path of the coordinator's socket has {length} bytes, the limit is {MAX_SOCKET_PATH_BYTES}"
         ))
         .with_context("path", path.display())
-        .with_hint("set `TMPDIR` to a shorter directory"));
+        .with_hint("set `CLNRM_TMPDIR` to a shorter directory"));
     }
     let refused = |error: io::Error| {
         CleanroomError::protocol_error(format!("cannot listen at `{}`", path.display()))
@@ -80,7 +80,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = bind(&dir.path().join("x".repeat(100))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Validation);
-        assert_eq!(error.hint(), Some("set `TMPDIR` to a shorter directory"));
+        assert_eq!(
+            error.hint(),
+            Some("set `CLNRM_TMPDIR` to a shorter directory")
+        );
     }
 
     #[tokio::test]

@@ -67,6 +67,11 @@ impl Provisioner {
         }
     }
 
+    /// Where it provisions.
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     #[cfg(test)]
     pub(crate) fn with_pip(self, pip: Pip) -> Self {
         Self { pip, ..self }

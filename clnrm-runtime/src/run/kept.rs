@@ -1,13 +1,13 @@
 //! Runs that were kept for a look: their owner is gone, and their keeper stays until it is told to end.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
-use super::{OWNER, PREFIX, cannot, owner, temp};
+use super::stale::of_this_user;
+use super::{cannot, owner, temp};
 use crate::error::{CleanroomError, Result};
 use crate::keeper::process;
 use crate::label::Owner;
@@ -95,19 +95,13 @@ fn kept_runs_in(temp: &Path) -> Result<Vec<KeptRun>> {
 
 /// One whose keeper is gone is stale, and no longer kept.
 fn kept_run(dir: &Path, us: &Owner) -> Option<KeptRun> {
-    let id = dir.file_name()?.to_str()?.strip_prefix(PREFIX)?;
-    let metadata = dir.symlink_metadata().ok()?;
-    // Anybody may make directories in `/tmp`, with any text in them.
-    if !metadata.is_dir() || metadata.uid() != us.uid {
-        return None;
-    }
-    let owner: Owner = serde_json::from_slice(&fs::read(dir.join(OWNER)).ok()?).ok()?;
+    let (id, owner) = of_this_user(dir, us)?;
     if !owner.is_near(us) {
         return None;
     }
     let mark: Mark = serde_json::from_slice(&fs::read(dir.join(KEPT)).ok()?).ok()?;
     process::lives(pid(mark.keeper).ok()?, mark.started).then(|| KeptRun {
-        id: RunId::new(id),
+        id,
         dir: dir.to_owned(),
         mark,
     })

@@ -12,7 +12,7 @@ mod stale;
 
 pub use kept::{KeptRun, kept_runs};
 pub use live::live_runs;
-pub use stale::{StaleRun, stale_runs};
+pub use stale::{ForeignRun, StaleRun, foreign_runs, stale_runs, sweep_stale};
 
 pub(crate) use directory::{remove, remove_shared_memory};
 
@@ -35,6 +35,8 @@ pub const TEMP_VARIABLE: &str = "CLNRM_TMPDIR";
 const PREFIX: &str = "clnrm-";
 const LOCK: &str = "lock";
 const OWNER: &str = "owner";
+/// Is there once the run may have something on an engine.
+const ENGINE: &str = "engine";
 /// A socket's path has 107 bytes; what lies in a run's directory needs the rest.
 const LONGEST: usize = 60;
 
@@ -157,6 +159,14 @@ impl Run {
     }
 }
 
+/// Notes that a run may have something on an engine from now on.
+pub(crate) fn note_engine(dir: &Path) -> Result<()> {
+    let file = dir.join(ENGINE);
+    File::create(&file)
+        .map(drop)
+        .map_err(|error| cannot("make", &file, error))
+}
+
 /// Makes what is in the directory of a run; gives the lock, which is held.
 fn fill(dir: &Path, owner: &Owner) -> std::io::Result<File> {
     // Services run as other users where this one is root: they have to pass
@@ -201,7 +211,7 @@ fn cannot(verb: &str, path: &Path, error: std::io::Error) -> CleanroomError {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use super::stale::stale_runs_in;
+    use super::stale::{foreign_runs_in, stale_runs_in};
     use super::*;
 
     fn ids(temp: &Path) -> Vec<String> {
@@ -268,6 +278,29 @@ mod tests {
         assert_eq!(ids(temp.path()).len(), 1);
         std::fs::remove_file(dir.join(OWNER)).unwrap();
         assert_eq!(ids(temp.path()).len(), 0, "it may just be being made");
+    }
+
+    #[test]
+    fn a_run_of_another_boot_is_foreign_unless_somebody_holds_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = Run::begin_in(temp.path()).unwrap();
+        let owner = Owner {
+            boot: "another".to_owned(),
+            ..run.owner().clone()
+        };
+        let text = serde_json::to_vec(&owner).unwrap();
+        std::fs::write(run.dir().join(OWNER), text).unwrap();
+        assert!(foreign_runs_in(temp.path()).unwrap().is_empty());
+        let dir = run.dir().to_owned();
+        drop(run);
+        // Ours are stale, and not foreign.
+        drop(Run::begin_in(temp.path()).unwrap());
+        for run in foreign_runs_in(temp.path()).unwrap() {
+            assert_eq!(run.dir(), dir);
+            assert!(run.begun().elapsed().unwrap().as_secs() < 60);
+            run.remove().unwrap();
+        }
+        assert!(!dir.exists());
     }
 
     #[test]

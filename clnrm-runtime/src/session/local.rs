@@ -58,6 +58,7 @@ impl Local {
             .or_else(|| std::env::current_dir().ok())
             .unwrap_or_default();
         let config = Config::find(&dir, |name| std::env::var(name).ok())?;
+        crate::run::sweep_stale();
         let run = Arc::new(Run::begin()?);
         let keeper = Keeper::start(&run).await?;
         let machine = Machine::new(config, &run, keeper.clone(), Programs::default())?;

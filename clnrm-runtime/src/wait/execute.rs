@@ -116,7 +116,7 @@ impl<'a, 'p> Execution<'a, 'p> {
     async fn http(&self, port: Option<&str>, expected: &Expectation) -> Result<()> {
         let (name, _) = self.port(port)?;
         let what = format!("{expected} on port `{name}`");
-        let hint = "check the path, the port, and that the service listens on 0.0.0.0";
+        let hint = "check the path, the port, and that the service listens on it, in a container on 0.0.0.0";
         let note = self.notes.open(what, hint);
         let probe = || {
             async {
@@ -138,7 +138,7 @@ impl<'a, 'p> Execution<'a, 'p> {
             .with_hint("wait for a log line, or for the plugin"));
         }
         let what = format!("a connection to port `{name}`");
-        let hint = "check the port, and that the service listens on 0.0.0.0";
+        let hint = "check the port, and that the service listens on it, in a container on 0.0.0.0";
         let note = self.notes.open(what, hint);
         self.poll(note, || self.connect(name, port).boxed()).await;
         Ok(())

@@ -27,6 +27,9 @@ pub struct Counts {
     pub no_service: usize,
     /// Tests that are ignored or not selected.
     pub skipped: usize,
+    /// Things that were still there after everything had been stopped.
+    #[serde(default)]
+    pub leaks: usize,
     /// What `cargo test` would run and this run does not.
     pub not_run: NotRun,
 }
@@ -77,6 +80,7 @@ impl Tally {
                 self.counts.skipped = *skipped;
                 self.counts.not_run = *not_run;
             }
+            RunEvent::Leak(_) => self.counts.leaks += 1,
             RunEvent::TestSlow { test, .. } => {
                 self.slow.insert(test.clone());
                 self.counts.slow = self.slow.len();

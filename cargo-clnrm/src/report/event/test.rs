@@ -70,7 +70,7 @@ pub enum Status {
     Unfinished,
     /// It did not run, since a service it needs could not start.
     NoService {
-        /// Name of the service.
+        /// Name of the service; empty where the test could not be planned.
         service: String,
         /// Why it could not.
         error: String,
@@ -257,8 +257,11 @@ impl Status {
                 "the test process ended with code 0 before the test did (hint: something called `exit`)"
                     .to_owned()
             }
+            Self::NoService { service, error } if service.is_empty() => {
+                format!("the test did not run: {error}")
+            }
             Self::NoService { service, error } => {
-                format!("the test did not run: `{service}` could not start: {error}")
+                format!("the test did not run for want of `{service}`: {error}")
             }
             Self::NoProcess { error } => {
                 format!("the test did not run: its process could not be started: {error}")

@@ -62,7 +62,7 @@ fn the_lines_of_a_run_have_the_documented_form() {
     {"version":1,"run":"…","at_ms":5000,"event":"service_state","service":"postgres","key":"postgres-key","instance":"postgres-1","state":"stopped","create_ms":210,"ready_ms":1480,"stop_ms":31,"users":3}
     {"version":1,"run":"…","at_ms":5500,"event":"leak","kind":"container","id":"4f1c","service":"redis","test":{"package":"shop","binary_id":"shop::it","name":"orders::list"},"removed":true}
     {"version":1,"run":"…","at_ms":5600,"event":"notice","level":"warning","text":"postgres 17 stands in for 15\n`.require_version()` makes this an error"}
-    {"version":1,"run":"…","at_ms":6000,"event":"run_finished","tests":9,"passed":3,"flaky":1,"leaky":1,"slow":1,"failed":3,"timed_out":1,"no_service":1,"skipped":1,"not_run":{"plain_tests":0,"harnessless":0,"doctests":0},"exit_code":100,"elapsed_ms":6000}
+    {"version":1,"run":"…","at_ms":6000,"event":"run_finished","tests":9,"passed":3,"flaky":1,"leaky":1,"slow":1,"failed":3,"timed_out":1,"no_service":1,"skipped":1,"leaks":1,"not_run":{"plain_tests":0,"harnessless":0,"doctests":0},"exit_code":100,"elapsed_ms":6000}
     "#);
 }
 
@@ -118,6 +118,7 @@ fn a_tally_counts_each_test_once() {
         timed_out: 1,
         no_service: 1,
         skipped: 1,
+        leaks: 1,
         not_run: NotRun::default(),
     };
     assert_eq!(tally.counts(), expected);
@@ -155,7 +156,7 @@ fn a_status_has_words_that_fit_their_column() {
     the test process was ended by signal 11: SIGSEGV
     the test process was ended by signal 64
     the test process ended with code 0 before the test did (hint: something called `exit`)
-    the test did not run: `db` could not start: it broke
+    the test did not run for want of `db`: it broke
     the test did not run: its process could not be started: it broke
     ");
 }

@@ -45,6 +45,7 @@ use connect::{Connection, Description, Maker};
 use find::Environment;
 use prepared::{Contents, Prepared};
 use refuse::{About, refuse};
+pub use sweep::{Created, Labelled};
 
 /// Runs instances as containers.
 ///
@@ -127,6 +128,17 @@ pub async fn probe() -> (EngineProbe, Option<DockerBackend>) {
             }
             (EngineProbe::Silent { reason }, None)
         }
+    }
+}
+
+impl DockerBackend {
+    /// What carries the label of any run: of this user and of others, of this
+    /// machine and of others that share the engine.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn labelled(&self) -> Result<Vec<Labelled>> {
+        sweep::labelled(&self.connection.docker).await
     }
 }
 

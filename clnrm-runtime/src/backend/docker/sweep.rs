@@ -42,6 +42,11 @@ impl Filter {
         Self::label(RUN, run.as_str())
     }
 
+    /// Everything of every run.
+    fn any_run() -> Self {
+        Self(vec![RUN.to_owned()])
+    }
+
     fn query(&self) -> HashMap<String, Vec<String>> {
         HashMap::from([("label".to_owned(), self.0.clone())])
     }
@@ -53,6 +58,56 @@ struct Thing {
     kind: Kind,
     id: String,
     line: String,
+    run: Option<String>,
+    created: Option<Created>,
+}
+
+/// When a thing on an engine was made, as the engine says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Created {
+    /// Seconds since 1970.
+    Seconds(i64),
+    /// RFC 3339.
+    Text(String),
+}
+
+/// A thing on an engine that carries the label of some run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelled {
+    /// The run.
+    pub run: RunId,
+    /// A line for people.
+    pub line: String,
+    /// When it was made, if the engine says so.
+    pub created: Option<Created>,
+}
+
+/// Lists what carries the label of any run, here or elsewhere.
+pub(super) async fn labelled(docker: &Docker) -> Result<Vec<Labelled>> {
+    let found = find(docker, &Filter::any_run()).await?;
+    let mut labelled: Vec<_> = found
+        .into_iter()
+        .filter_map(|thing| {
+            Some(Labelled {
+                run: RunId::new(thing.run?),
+                line: thing.line,
+                created: thing.created,
+            })
+        })
+        .collect();
+    labelled.sort_by(|one, other| (&one.run, &one.line).cmp(&(&other.run, &other.line)));
+    Ok(labelled)
+}
+
+/// A time of the engine's, whatever type the client has for it here: in JSON it is text.
+fn time(time: &impl serde::Serialize) -> Option<Created> {
+    let time = serde_json::to_value(time).ok()?;
+    Some(Created::Text(time.as_str()?.to_owned()))
+}
+
+fn run_of(labels: Option<&HashMap<String, String>>) -> Option<String> {
+    labels?.get(RUN).cloned()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,15 +198,20 @@ async fn find(docker: &Docker, filter: &Filter) -> Result<Vec<Thing>> {
         Some(Thing {
             kind: Kind::Container,
             line,
+            run: run_of(container.labels.as_ref()),
+            created: container.created.map(Created::Seconds),
             id,
         })
     });
     let networks = networks.into_iter().filter_map(|network| {
-        let name = network.name.unwrap_or_default();
+        let name = network.name.clone().unwrap_or_default();
         let line = line("network", &name, network.labels.as_ref());
+        let raw = serde_json::to_value(&network).ok();
         Some(Thing {
             kind: Kind::Network,
             line,
+            run: run_of(network.labels.as_ref()),
+            created: raw.and_then(|raw| time(raw.get("Created")?)),
             id: network.id?,
         })
     });
@@ -159,10 +219,15 @@ async fn find(docker: &Docker, filter: &Filter) -> Result<Vec<Thing>> {
         .volumes
         .unwrap_or_default()
         .into_iter()
-        .map(|volume| Thing {
-            kind: Kind::Volume,
-            line: line("volume", &volume.name, Some(&volume.labels)),
-            id: volume.name,
+        .map(|volume| {
+            let raw = serde_json::to_value(&volume).ok();
+            Thing {
+                kind: Kind::Volume,
+                line: line("volume", &volume.name, Some(&volume.labels)),
+                run: run_of(Some(&volume.labels)),
+                created: raw.and_then(|raw| time(raw.get("CreatedAt")?)),
+                id: volume.name,
+            }
         });
     Ok(containers.chain(networks).chain(volumes).collect())
 }

@@ -106,7 +106,7 @@ async fn a_dependency_is_running_before_its_dependant_starts() {
     stage.release("a").await;
     let events = stage.events().into_iter().filter_map(|event| match event {
         crate::engine::EngineEvent::Instance(event) => Some((event.name, event.state)),
-        crate::engine::EngineEvent::Lease(_) => None,
+        crate::engine::EngineEvent::Lease(_) | crate::engine::EngineEvent::Leak(_) => None,
     });
     let events = events.map(|(name, state)| format!("{name} {state}"));
     let expected = [

@@ -45,7 +45,7 @@ async fn that_a_lease_was_kept_is_told() {
     let told = || {
         let states = stage.events().into_iter().filter_map(|event| match event {
             EngineEvent::Lease(event) => Some(event.state),
-            EngineEvent::Instance(_) => None,
+            EngineEvent::Instance(_) | EngineEvent::Leak(_) => None,
         });
         states.skip(1).collect::<Vec<_>>()
     };

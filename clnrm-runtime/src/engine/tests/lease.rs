@@ -204,7 +204,7 @@ async fn leases_are_told_with_their_mode_and_slice() {
     stage.release("a").await;
     let events = stage.events().into_iter().filter_map(|event| match event {
         EngineEvent::Lease(event) => Some(event),
-        EngineEvent::Instance(_) => None,
+        EngineEvent::Instance(_) | EngineEvent::Leak(_) => None,
     });
     let events = events.map(|event| {
         let seconds = event.took.as_secs();

@@ -171,7 +171,7 @@ impl Stage {
     pub(super) fn instance_events(&self, service: &str) -> Vec<InstanceEvent> {
         let events = self.events().into_iter().filter_map(|event| match event {
             EngineEvent::Instance(event) => Some(event),
-            EngineEvent::Lease(_) => None,
+            EngineEvent::Lease(_) | EngineEvent::Leak(_) => None,
         });
         events.filter(|event| event.name == service).collect()
     }

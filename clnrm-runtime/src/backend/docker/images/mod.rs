@@ -28,22 +28,32 @@ use pull::Patience;
 pub enum PullPolicy {
     /// It is missing: `--offline`.
     Never,
-    /// Pull it, as there is no other way. Given up when nothing moves for 30 s.
-    Missing,
-    /// Pull it, but do without when the registry is silent for 10 s: another
-    /// backend can run the service.
-    MissingUnlessSlow,
+    /// Pull it, as there is no other way. Given up when nothing moves for `stall`.
+    Missing {
+        /// How long a pull may go without a byte.
+        stall: Duration,
+    },
+    /// Pull it, but do without when the registry is silent for 10 s, or for
+    /// `stall` if that is shorter: another backend can run the service.
+    MissingUnlessSlow {
+        /// How long a pull may go without a byte.
+        stall: Duration,
+    },
 }
 
 impl PullPolicy {
     fn patience(self) -> Option<Patience> {
-        let stall = Duration::from_secs(30);
-        let first = match self {
-            Self::Never => return None,
-            Self::Missing => stall,
-            Self::MissingUnlessSlow => Duration::from_secs(10),
-        };
-        Some(Patience { first, stall })
+        match self {
+            Self::Never => None,
+            Self::Missing { stall } => Some(Patience {
+                first: stall,
+                stall,
+            }),
+            Self::MissingUnlessSlow { stall } => Some(Patience {
+                first: stall.min(Duration::from_secs(10)),
+                stall,
+            }),
+        }
     }
 }
 
@@ -105,7 +115,7 @@ async fn look(
         }
     };
     let Some(patience) = here else {
-        let reason = "it is not here, and nothing is pulled offline".to_owned();
+        let reason = "nothing is pulled offline".to_owned();
         return ImageProbe::Missing { name, reason };
     };
     match pull::pull(docker, image, patience, progress).await {
@@ -113,6 +123,30 @@ async fn look(
             name,
             pulled: Some(bytes),
         },
-        Err(reason) => ImageProbe::Missing { name, reason },
+        Err(said) => ImageProbe::Missing {
+            name,
+            reason: format!("the pull said: {said}"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pull_has_the_patience_that_is_configured() {
+        let seconds = Duration::from_secs;
+        let check = |policy: PullPolicy, first, stall| {
+            let patience = policy.patience().unwrap();
+            assert_eq!(
+                (patience.first, patience.stall),
+                (seconds(first), seconds(stall))
+            );
+        };
+        check(PullPolicy::Missing { stall: seconds(90) }, 90, 90);
+        check(PullPolicy::MissingUnlessSlow { stall: seconds(90) }, 10, 90);
+        check(PullPolicy::MissingUnlessSlow { stall: seconds(2) }, 2, 2);
+        assert!(PullPolicy::Never.patience().is_none());
     }
 }

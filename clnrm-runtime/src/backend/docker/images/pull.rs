@@ -27,6 +27,10 @@ pub struct PullProgress {
     pub total: u64,
     /// Whether it is over, well or not.
     pub finished: bool,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// How long it has taken so far.
+    pub took: Duration,
 }
 
 /// How long nothing may happen.
@@ -55,13 +59,18 @@ pub(super) async fn pull(
         done: 0,
         total: 0,
         finished: false,
+        error: None,
+        took: Duration::ZERO,
     };
+    let begun = Instant::now();
     let outcome = follow(Box::pin(events), patience, |done, total| {
-        (state.done, state.total) = (done, total);
+        (state.done, state.total, state.took) = (done, total, begun.elapsed());
         progress(state.clone());
     });
     let outcome = outcome.await;
     state.finished = true;
+    state.took = begun.elapsed();
+    state.error = outcome.as_ref().err().cloned();
     progress(state);
     outcome
 }

@@ -41,7 +41,7 @@ async fn a_local_image_is_used_under_its_mapped_name() {
         found["absent:9"],
         ImageProbe::Missing {
             name: "clnrm-test/absent:9".to_owned(),
-            reason: "it is not here, and nothing is pulled offline".to_owned(),
+            reason: "nothing is pulled offline".to_owned(),
         }
     );
 }
@@ -63,7 +63,9 @@ async fn a_refused_pull_is_told_in_the_engines_words_and_not_repeated() {
             &world.backend,
             &images,
             &BTreeMap::new(),
-            PullPolicy::MissingUnlessSlow,
+            PullPolicy::MissingUnlessSlow {
+                stall: std::time::Duration::from_secs(30),
+            },
             &progress,
         )
         .await;
