@@ -127,7 +127,7 @@ fn config() -> Result<Config> {
 }
 
 async fn tests(args: &PlanArgs) -> Result<Vec<clnrm_runtime::plan::TestRequest>, Ended> {
-    let build = Build::new(args.selection.clone(), false).map_err(|error| Ended {
+    let build = Build::new(args, false).map_err(|error| Ended {
         code: exit::METADATA_FAILED,
         error: Some(error),
     })?;

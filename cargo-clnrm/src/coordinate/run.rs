@@ -31,7 +31,7 @@ use crate::report::{Options, Reporter, ShowProgress};
 /// # Errors
 /// As a run before its tests.
 pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, Ended> {
-    let build = Build::new(args.selection.clone(), false).map_err(no_metadata)?;
+    let build = Build::new(args, false).map_err(no_metadata)?;
     let settings = Settings::of_plan(args, build.metadata().workspace_root.as_std_path())?;
     let discovery = discover(args, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default()).await?;
@@ -49,7 +49,7 @@ pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, E
 /// # Errors
 /// As a run before its tests.
 pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Catalog, Ended> {
-    let build = Build::new(args.selection.clone(), false).map_err(no_metadata)?;
+    let build = Build::new(args, false).map_err(no_metadata)?;
     let settings = Settings::of_plan(args, build.metadata().workspace_root.as_std_path())?;
     let discovery = discover(args, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default()).await?;
@@ -68,7 +68,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
     let begun = Instant::now();
     let colored = color != anstream::ColorChoice::Never
         && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let build = Build::new(args.plan.selection.clone(), colored).map_err(no_metadata)?;
+    let build = Build::new(&args.plan, colored).map_err(no_metadata)?;
     let settings = Settings::of_run(args, build.metadata().workspace_root.as_std_path())?;
     super::discovery::filters(&args.plan)?;
     let progress = if args.no_capture {

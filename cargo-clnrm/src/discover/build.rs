@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use super::TestBinary;
-use crate::cli::Selection;
+use crate::cli::{PlanArgs, Selection};
 
 /// What a build says while it goes on.
 #[derive(Debug)]
@@ -45,13 +45,19 @@ pub struct Build {
 }
 
 impl Build {
-    /// Asks cargo about the workspace.
+    /// Asks cargo about the workspace; about what its packages depend on only
+    /// where a filter asks for that, as the answer takes several times as long.
     ///
     /// # Errors
     /// When there is no workspace, or its manifests are malformed.
-    pub fn new(selection: Selection, colored: bool) -> Result<Self> {
+    pub fn new(args: &PlanArgs, colored: bool) -> Result<Self> {
+        let selection = args.selection.clone();
         let mut command = cargo_metadata::MetadataCommand::new();
         command.cargo_path(cargo().get_program());
+        // `deps(…)` and `rdeps(…)`.
+        if !args.expressions.iter().any(|text| text.contains("deps(")) {
+            command.no_deps();
+        }
         if let Some(path) = &selection.manifest_path {
             command.manifest_path(path);
         }
