@@ -266,6 +266,81 @@ mod tests {
         assert_eq!(error.message(), "plugin `panics` has no spec");
     }
 
+    /// A plugin that refuses everything, each time in other words.
+    #[derive(Debug)]
+    struct Refuses;
+
+    fn refused<T>(what: &str) -> Result<T> {
+        Err(CleanroomError::service_error(format!("no {what}")))
+    }
+
+    impl ServicePlugin for Refuses {
+        fn name(&self) -> &str {
+            "refuses"
+        }
+        fn start(&self) -> Result<ServiceHandle> {
+            refused("start")
+        }
+        fn stop(&self, handle: ServiceHandle) -> Result<()> {
+            refused(&format!("stop of {}", handle.name()))
+        }
+        fn health_check(&self, _: &ServiceHandle) -> Result<HealthStatus> {
+            refused("health")
+        }
+        fn ready(&self, _: &ServiceHandle) -> Result<()> {
+            refused("ready")
+        }
+        fn migrate(&self, _: &ServiceHandle) -> Result<()> {
+            refused("migrate")
+        }
+        fn slice(&self, _: &ServiceHandle, id: &SliceId) -> Result<Slice> {
+            refused(&format!("slice {}", id.number))
+        }
+        fn drop_slice(&self, _: &ServiceHandle, slice: &Slice) -> Result<()> {
+            refused(&format!("end of slice {}", slice.id.number))
+        }
+        fn sweep(&self, _: &ServiceHandle, stale: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
+            refused(&format!("sweep: {}", stale("clnrm_ba9876543210_3")))
+        }
+        fn external(&self, url: &str) -> Result<External> {
+            refused(url)
+        }
+    }
+
+    #[track_caller]
+    fn says<T: std::fmt::Debug>(result: Result<T>, message: &str) {
+        assert_eq!(result.unwrap_err().message(), message);
+    }
+
+    #[tokio::test]
+    async fn every_hook_is_what_the_plugin_says() {
+        let id = ServiceId::new("p/it/it::Refuses");
+        let hooks = LocalHooks::new(PluginSet::new([(id.clone(), Arc::new(Refuses) as _)]));
+        let server = External {
+            host: "db.test".to_owned(),
+            port: 1,
+            vars: Vec::new(),
+        };
+        let db = ServiceHandle::external("db", &crate::service::Spec::default(), server);
+        let number = SliceId {
+            name: "clnrm_0123456789ab_7".to_owned(),
+            number: 7,
+        };
+        let slice = Slice::new::<String>(number.clone(), []);
+        says(hooks.start(&id).await, "no start");
+        says(hooks.stop(&id, &db).await, "no stop of db");
+        says(hooks.health_check(&id, &db).await, "no health");
+        says(hooks.ready(&id, &db).await, "no ready");
+        says(hooks.migrate(&id, &db).await, "no migrate");
+        says(hooks.slice(&id, &db, &number).await, "no slice 7");
+        says(
+            hooks.drop_slice(&id, &db, &slice).await,
+            "no end of slice 7",
+        );
+        says(hooks.sweep(&id, &db, &[]).await, "no sweep: true");
+        says(hooks.external(&id, "x:/").await, "no x:/");
+    }
+
     #[tokio::test]
     async fn a_service_of_another_binary_is_an_error() {
         let error = hooks()

@@ -4,6 +4,9 @@
     reason = "the helpers of a test fail as the test does"
 )]
 
+use std::process::Command;
+use std::sync::Mutex;
+
 use clnrm_redis::redis::{Connection, cmd};
 use clnrm_redis::{Redis, plugin};
 use clnrm_runtime::{ErrorKind, HealthStatus, ServiceHandle, ServicePlugin};
@@ -112,4 +115,47 @@ async fn invalid_config_starts_nothing() {
         (error.kind(), error.message()),
         (ErrorKind::Validation, "the password is empty")
     );
+}
+
+/// What the test below had, for whoever looks afterwards.
+static HAD: Mutex<Option<ServiceHandle>> = Mutex::new(None);
+
+#[clnrm_runtime::service(self::plugin(), scope = "test")]
+struct Own(Redis);
+
+#[clnrm_runtime::test]
+#[ignore = "another test calls it"]
+fn has_a_server_of_its_own(own: &Own) {
+    plugin().ready(own).unwrap();
+    *HAD.lock().unwrap() = Some(ServiceHandle::clone(own));
+}
+
+#[test]
+fn what_a_test_had_ends_with_it() {
+    let _ = has_a_server_of_its_own();
+    let had = HAD.lock().unwrap().take().unwrap();
+    plugin().ready(&had).unwrap_err();
+}
+
+/// The line that says what a process leaves to its end.
+const LEFT: &str = "left: ";
+
+#[test]
+#[ignore = "another test runs it in a process of its own"]
+fn leaves_a_server_to_the_end_of_the_process() {
+    let handle = plugin().start().unwrap();
+    println!("\n{LEFT}{}", serde_json::to_string(&handle).unwrap());
+}
+
+#[test]
+fn what_a_process_started_ends_with_it() {
+    let name = "leaves_a_server_to_the_end_of_the_process";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let left = said.lines().find_map(|line| line.strip_prefix(LEFT));
+    let left: ServiceHandle = serde_json::from_str(left.unwrap()).unwrap();
+    plugin().ready(&left).unwrap_err();
 }
