@@ -65,7 +65,7 @@ pub(super) fn nowhere(
 ) -> CleanroomError {
     let mut error =
         CleanroomError::plan_error(format!("service `{}` cannot run here", service.name))
-            .with_context("declared", &service.location);
+            .with_context("declared at", &service.location);
     let mut fixes = Vec::new();
     let spec = service.spec.as_ref();
     match spec.and_then(|spec| spec.container.as_ref()) {

@@ -302,7 +302,7 @@ fn what_can_run_nowhere_lists_everything_that_was_tried() {
         .not_installed("db");
     insta::assert_snapshot!(world.error(), @r"
     service `db` cannot run here
-      declared: tests/it.rs:1
+      declared at: tests/it.rs:1
       docker: image `db:1` is not local: no such host
       process: program `db` was not found
         PATH
