@@ -45,6 +45,8 @@ pub fn of(error: &CleanroomError) -> i32 {
 pub struct Seen {
     /// Somebody ended it.
     pub interrupted: bool,
+    /// A test dialled in with another version.
+    pub skewed: bool,
     /// A service did not start.
     pub no_service: bool,
     /// Something was left.
@@ -61,6 +63,7 @@ impl Seen {
             Self {
                 interrupted: true, ..
             } => INTERRUPTED,
+            Self { skewed: true, .. } => VERSION_SKEW,
             Self {
                 no_service: true, ..
             } => NO_SERVICE,
@@ -79,6 +82,7 @@ mod tests {
     fn the_first_that_applies_wins() {
         let all = Seen {
             interrupted: true,
+            skewed: true,
             no_service: true,
             leaked: true,
             failed: true,
@@ -87,6 +91,15 @@ mod tests {
         assert_eq!(
             Seen {
                 interrupted: false,
+                ..all
+            }
+            .code(),
+            VERSION_SKEW
+        );
+        assert_eq!(
+            Seen {
+                interrupted: false,
+                skewed: false,
                 ..all
             }
             .code(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         interrupts: interrupts.clone(),
         freezer,
         pulls: Mutex::default(),
+        skewed: Arc::default(),
     };
     let ran = tokio::select! {
         ran = whole.tests(&world) => ran,
@@ -131,6 +133,8 @@ struct Whole<'a> {
     freezer: Arc<Freezer>,
     /// How long each image took to pull.
     pulls: Mutex<BTreeMap<String, Duration>>,
+    /// Whether a test dialled in with another version.
+    skewed: Arc<AtomicBool>,
 }
 
 impl Whole<'_> {
@@ -325,7 +329,8 @@ impl Whole<'_> {
             freezer: Arc::clone(&self.freezer),
             binaries: binaries.collect::<BTreeMap<_, _>>(),
             limits: limits.collect(),
-            failed: std::sync::atomic::AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            skewed: Arc::clone(&self.skewed),
         }
     }
 
@@ -369,6 +374,7 @@ impl Whole<'_> {
         let counts = self.teller.counts();
         let seen = Seen {
             interrupted: self.interrupts.requested(),
+            skewed: self.skewed.load(Ordering::Relaxed),
             no_service: counts.no_service > 0,
             leaked: !errors.is_empty(),
             failed: counts.unsuccessful() > 0 || counts.finished() < counts.tests,

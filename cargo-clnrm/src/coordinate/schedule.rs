@@ -68,6 +68,8 @@ pub(super) struct Stage {
     /// What each body may take, where its attribute says so.
     pub(super) limits: BTreeMap<TestId, Duration>,
     pub(super) failed: AtomicBool,
+    /// Whether a test dialled in with another version.
+    pub(super) skewed: Arc<AtomicBool>,
 }
 
 /// A test to run.
@@ -205,6 +207,7 @@ impl Stage {
         };
         let progress = slot.progress();
         if let Some(skew) = progress.skew {
+            self.skewed.store(true, Ordering::Relaxed);
             self.teller.notice(crate::report::event::Level::Error, skew);
         }
         attempt.status = status(Seen {
