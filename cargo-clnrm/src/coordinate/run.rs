@@ -38,7 +38,7 @@ pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, E
     let world = World::begin(&settings, EventSink::default()).await?;
     let catalog = world.describe(&discovery, &target_dir(&build)).await;
     let planned = world.plan(&discovery, &catalog, &settings, |_| ()).await;
-    let errors = world.end(false).await;
+    let errors = world.leave().await;
     match errors.into_iter().next() {
         Some(error) => Err(error.into()),
         None => Ok(planned?),
@@ -55,7 +55,7 @@ pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Cata
     let discovery = discover(args, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default()).await?;
     let catalog = world.describe(&discovery, &target_dir(&build)).await;
-    match world.end(false).await.into_iter().next() {
+    match world.leave().await.into_iter().next() {
         Some(error) => Err(error.into()),
         None => Ok(catalog),
     }

@@ -153,9 +153,9 @@ impl World {
     /// the run. Returns what went wrong, leaks first of all.
     pub(super) async fn end(self, hard: bool) -> Vec<CleanroomError> {
         let mut errors = self.engine.shutdown(hard).await;
-        self.hosts.dismiss().await;
-        errors.extend(self.server.stop().await.err());
         if self.engine.keeps() {
+            self.hosts.dismiss().await;
+            errors.extend(self.server.stop().await.err());
             // A keeper that cannot be kept removes everything, as ever.
             let kept = match self.run.keep(self.keeper.pid()) {
                 Ok(()) => self.keeper.keep().await,
@@ -163,9 +163,20 @@ impl World {
             };
             errors.extend(kept.err());
         } else {
-            errors.extend(self.keeper.dismiss().await.err());
-            errors.extend(self.run.end().err());
+            errors.extend(self.leave().await);
         }
         errors
+    }
+
+    /// Ends the rest, where nothing was started or all of it has stopped.
+    /// Returns what went wrong.
+    pub(super) async fn leave(self) -> Vec<CleanroomError> {
+        self.hosts.dismiss().await;
+        let errors = [
+            self.server.stop().await.err(),
+            self.keeper.dismiss().await.err(),
+            self.run.end().err(),
+        ];
+        errors.into_iter().flatten().collect()
     }
 }
