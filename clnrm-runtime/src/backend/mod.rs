@@ -230,7 +230,7 @@ pub enum State {
 pub struct Inspection {
     /// Whether it runs.
     pub state: State,
-    /// The main process, as this machine's process namespace sees it.
+    /// The main process, where this process's pid namespace sees it.
     pub pid: Option<u32>,
     /// What the image's health check says: `Some(true)` is healthy.
     pub healthy: Option<bool>,

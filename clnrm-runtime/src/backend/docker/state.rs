@@ -42,10 +42,17 @@ pub(super) fn inspection(answer: &ContainerInspectResponse) -> Inspection {
         state: state.map_or(State::Gone, state_of),
         pid: state
             .and_then(|state| u32::try_from(state.pid?).ok())
-            .filter(|pid| *pid != 0),
+            .filter(|pid| *pid != 0 && is_seen(*pid, answer.id.as_deref())),
         healthy: state.and_then(health_of),
         endpoints: endpoints(answer),
     }
+}
+
+/// Whether a pid of the engine's is that of the container here too: where the
+/// engine is in another pid namespace it is somebody else's, or nobody's.
+fn is_seen(pid: u32, id: Option<&str>) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    id.is_some_and(|id| !id.is_empty() && groups.contains(id))
 }
 
 /// Where a container answers that was just started.
