@@ -17,7 +17,8 @@ use crate::step::{Deny, Step, Surroundings, steps};
 /// How the gate is run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Leave out the documentation, the features and the images. Docker tests run if their images are there.
+    /// Leave out the documentation, the features, the release build, the shop and the images. Docker tests run if their
+    /// images are there.
     #[arg(long)]
     fast: bool,
 }

@@ -5,7 +5,7 @@ use crate::shell::Cmd;
 /// What the gate found before its first step.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Surroundings {
-    /// Leave out what takes long and seldom fails: documentation and features.
+    /// Leave out what takes long and seldom fails: documentation, features, the release build and the shop.
     pub(crate) fast: bool,
     /// An engine answers and has the test images, so a Docker test that cannot run is a failure.
     pub(crate) docker: bool,
@@ -89,6 +89,8 @@ pub(crate) fn steps(around: &Surroundings) -> Vec<Step> {
     };
     steps.push(require(Step::new("doctests", "test --workspace --doc")));
     if !around.fast {
+        // What `cargo install` builds.
+        steps.push(Step::new("release", "build --workspace --release"));
         steps.extend(shop(around.docker));
     }
     steps.push(require(Step::new(
@@ -145,7 +147,7 @@ mod tests {
         let rest = [
             &["format", "lints", "documentation"],
             &features[..],
-            &["doctests", "tests"],
+            &["doctests", "release", "tests"],
         ]
         .concat();
         check(&around(), &rest);
