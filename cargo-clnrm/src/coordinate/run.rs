@@ -33,7 +33,7 @@ use crate::report::{Options, Reporter, ShowProgress};
 /// As a run before its tests.
 pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, Ended> {
     let build = Build::new(args, false).map_err(no_metadata)?;
-    let settings = Settings::of_plan(args, build.metadata().workspace_root.as_std_path())?;
+    let settings = Settings::of_plan(args, build.metadata())?;
     let discovery = discover(args, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default()).await?;
     let catalog = world.describe(&discovery, &target_dir(&build)).await;
@@ -51,7 +51,7 @@ pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, E
 /// As a run before its tests.
 pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Catalog, Ended> {
     let build = Build::new(args, false).map_err(no_metadata)?;
-    let settings = Settings::of_plan(args, build.metadata().workspace_root.as_std_path())?;
+    let settings = Settings::of_plan(args, build.metadata())?;
     let discovery = discover(args, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default()).await?;
     let catalog = world.describe(&discovery, &target_dir(&build)).await;
@@ -70,7 +70,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
     let colored = color != anstream::ColorChoice::Never
         && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let build = Build::new(&args.plan, colored).map_err(no_metadata)?;
-    let settings = Settings::of_run(args, build.metadata().workspace_root.as_std_path())?;
+    let settings = Settings::of_run(args, build.metadata())?;
     super::discovery::filters(&args.plan)?;
     let progress = if args.no_capture {
         ShowProgress::Never

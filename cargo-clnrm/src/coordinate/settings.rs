@@ -1,9 +1,9 @@
 //! What a run is asked to do: flags over the environment over clnrm.toml over defaults.
 
 use std::num::NonZero;
-use std::path::Path;
 use std::time::Duration;
 
+use cargo_metadata::Metadata;
 use clnrm_runtime::config::{Config, Profile};
 use clnrm_runtime::plan::Preference;
 use clnrm_runtime::{CleanroomError, Result};
@@ -50,8 +50,10 @@ impl Settings {
     /// Reads the configuration of the workspace and applies the flags.
     ///
     /// # Errors
-    /// When the file is malformed, or has no such profile.
-    pub fn of_plan(args: &PlanArgs, root: &Path) -> Result<Self> {
+    /// When it is malformed, stands in a member's manifest, or has no such profile.
+    pub fn of_plan(args: &PlanArgs, workspace: &Metadata) -> Result<Self> {
+        refuse_of_members(workspace)?;
+        let root = workspace.workspace_root.as_std_path();
         let mut config = Config::find(root, |name| std::env::var(name).ok())?;
         let profile = profile(&config, args.profile.as_deref())?;
         config.backend = match (args.backend, std::env::var_os("CLNRM_BACKEND")) {
@@ -79,8 +81,8 @@ impl Settings {
     ///
     /// # Errors
     /// As [`Settings::of_plan`].
-    pub fn of_run(args: &RunArgs, root: &Path) -> Result<Self> {
-        let mut settings = Self::of_plan(&args.plan, root)?;
+    pub fn of_run(args: &RunArgs, workspace: &Metadata) -> Result<Self> {
+        let mut settings = Self::of_plan(&args.plan, workspace)?;
         settings.threads = args.test_threads.unwrap_or(settings.threads);
         if args.no_capture {
             settings.threads = 1;
@@ -104,6 +106,26 @@ impl Settings {
     #[must_use]
     pub fn preference(&self) -> Preference {
         self.config.backend
+    }
+}
+
+/// A run is of the whole workspace: what a member says for itself would be
+/// passed over in silence.
+fn refuse_of_members(workspace: &Metadata) -> Result<()> {
+    let root = workspace.workspace_root.join("Cargo.toml");
+    let packages = workspace.workspace_packages().into_iter();
+    let mut strays =
+        packages.filter(|it| it.manifest_path != root && it.metadata.get("clnrm").is_some());
+    match strays.next() {
+        None => Ok(()),
+        Some(stray) => Err(CleanroomError::validation_error(format!(
+            "`[package.metadata.clnrm]` of package `{}` holds for no run",
+            stray.name
+        ))
+        .with_context("manifest", &stray.manifest_path)
+        .with_hint(format!(
+            "move it to `[workspace.metadata.clnrm]` of `{root}`, or to a `clnrm.toml` beside that"
+        ))),
     }
 }
 
@@ -132,4 +154,41 @@ fn target(text: &str) -> Result<Target> {
     text.parse().map_err(|error: crate::report::NotATarget| {
         CleanroomError::validation_error("a profile has a malformed report").with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use cargo_metadata::MetadataCommand;
+
+    use super::*;
+
+    #[test]
+    fn the_configuration_of_a_member_is_refused_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let member = dir.path().join("member");
+        fs::create_dir_all(member.join("src")).unwrap();
+        fs::write(member.join("src/lib.rs"), "").unwrap();
+        fs::write(
+            dir.path().join("Cargo.toml"),
+            "[workspace]\nmembers = [\"member\"]\n[workspace.metadata.clnrm]\noffline = true\n",
+        )
+        .unwrap();
+        let check = |more: &str| {
+            let manifest = format!("[package]\nname = \"member\"\nedition = \"2024\"\n{more}");
+            fs::write(member.join("Cargo.toml"), manifest).unwrap();
+            let mut command = MetadataCommand::new();
+            command.current_dir(dir.path()).no_deps();
+            refuse_of_members(&command.exec().unwrap())
+        };
+        check("").unwrap();
+        let error = check("[package.metadata.clnrm]\noffline = true\n").unwrap_err();
+        assert_eq!(
+            error.message(),
+            "`[package.metadata.clnrm]` of package `member` holds for no run"
+        );
+        let manifest = error.context("manifest").unwrap();
+        assert!(manifest.ends_with("member/Cargo.toml"), "{manifest}");
+    }
 }
