@@ -112,7 +112,8 @@ fn one_server_is_prepared_by_several_at_once() {
 
 #[tokio::test]
 async fn what_a_killed_run_left_half_built_is_built_anew() {
-    let server = server();
+    // No other test builds here: the template that is new is this one's.
+    let server = Server::start(&plugin());
     let plugin = marked("half");
     plugin.migrate(&server.handle()).unwrap();
     let admin = connect(&server, "postgres").await;
