@@ -17,6 +17,7 @@ pub mod keeper;
 pub mod label;
 pub mod lifecycle;
 pub mod machine;
+pub mod migration;
 pub mod plan;
 pub mod plugin;
 #[doc(hidden)]

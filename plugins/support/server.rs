@@ -8,6 +8,7 @@
     reason = "the helpers of a test fail as the test does"
 )]
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -17,7 +18,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clnrm_runtime::plugin::External;
-use clnrm_runtime::service::{File as SpecFile, ProcessSpec, Program, Spec, StopSignal, Template};
+use clnrm_runtime::service::{
+    File as SpecFile, NamedProgram, ProcessSpec, Program, Spec, StopSignal, Template,
+};
 use clnrm_runtime::{ServiceHandle, ServicePlugin};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
@@ -127,11 +130,7 @@ impl Server {
 
     /// The handle that somebody else's server would have.
     pub(crate) fn external_handle(&self) -> ServiceHandle {
-        let external = External {
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: self.port,
-            vars: Vec::new(),
-        };
+        let external = External::new(&Ipv4Addr::LOCALHOST.to_string(), self.port, BTreeMap::new());
         ServiceHandle::external("server", &self.spec, external)
     }
 
@@ -237,12 +236,12 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 fn find(program: &Program) -> PathBuf {
-    let Program::Named {
+    let Program::Named(NamedProgram {
         name,
         well_known,
         version,
         ..
-    } = program
+    }) = program
     else {
         panic!("the spec names no server")
     };

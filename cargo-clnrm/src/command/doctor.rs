@@ -12,7 +12,7 @@ use clnrm_runtime::plan::{EngineProbe, ImageProbe, ProgramProbe};
 use clnrm_runtime::program::{Finder, Programs};
 use clnrm_runtime::provision::Provisioner;
 use clnrm_runtime::run::{Run, stale_runs};
-use clnrm_runtime::service::{ImageRef, Program};
+use clnrm_runtime::service::{ImageRef, NamedProgram};
 use serde::Serialize;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -94,14 +94,12 @@ pub async fn examine(config: &Config) -> Result<Vec<Finding>> {
         ("postgres", "/usr/lib/postgresql/*/bin"),
         ("redis-server", "/usr/local/bin"),
     ] {
-        let program = Program::Named {
-            name: name.to_owned(),
+        let program = NamedProgram {
             well_known: vec![well_known.to_owned()],
-            version: None,
-            require_version: false,
-            provision: None,
+            ..NamedProgram::new(name)
         };
-        findings.push(describe_program(name, finder.find(&program, &|_| ()).await));
+        let found = finder.find(&program.into(), &|_| ()).await;
+        findings.push(describe_program(name, found));
     }
     Ok(findings)
 }

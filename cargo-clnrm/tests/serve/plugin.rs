@@ -1,5 +1,6 @@
 //! What this binary is as a host: two services whose plugins do as they are told.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use clnrm_runtime::private::inventory;
 use clnrm_runtime::protocol::wire::{self, host_message, hosts_client::HostsClient};
 use clnrm_runtime::protocol::{self, Token};
 use clnrm_runtime::service::{
-    HealthStatus, ProcessSpec, Program, ServiceHandle, ServiceId, Slice, SliceId, Spec, Var,
+    HealthStatus, NamedProgram, ProcessSpec, ServiceHandle, ServiceId, Slice, SliceId, Spec, Var,
 };
 use clnrm_runtime::session::{Flavor, TestCase, run_sync};
 use clnrm_runtime::{CleanroomError, Result, ServicePlugin};
@@ -193,7 +194,7 @@ fn answer(text: &str) -> External {
     External {
         host: text.to_owned(),
         port: 1,
-        vars: Vec::new(),
+        vars: BTreeMap::new(),
     }
 }
 
@@ -208,13 +209,7 @@ fn first_time(file: &str) -> bool {
 
 fn spec() -> Spec {
     Spec {
-        process: Some(ProcessSpec::new(Program::Named {
-            name: "odd".to_owned(),
-            well_known: Vec::new(),
-            version: None,
-            require_version: false,
-            provision: None,
-        })),
+        process: Some(ProcessSpec::new(NamedProgram::new("odd"))),
         ..Spec::default()
     }
 }

@@ -8,7 +8,7 @@ use super::DeclaredField;
 use crate::error::{CleanroomError, Result};
 use crate::plugin::ServicePlugin;
 use crate::service::{
-    ContainerSpec, Port, ProcessSpec, Program, Spec, Template, Var, Volume, Wait,
+    ContainerSpec, NamedProgram, Port, ProcessSpec, Program, Spec, Template, Var, Volume, Wait,
 };
 
 /// What the attributes said, as they said it. The macros have checked that
@@ -157,13 +157,7 @@ impl Declared {
                 name: bin.name.to_owned(),
                 path: bin.path.map(PathBuf::from),
             },
-            (None, Some(name)) => Program::Named {
-                name: name.to_owned(),
-                well_known: Vec::new(),
-                version: None,
-                require_version: false,
-                provision: None,
-            },
+            (None, Some(name)) => NamedProgram::new(name).into(),
             (None, None) => return Ok(None),
         };
         let mut process = ProcessSpec::new(program);
@@ -188,21 +182,11 @@ impl Declared {
     }
 
     fn exports(&self) -> Result<BTreeMap<String, Template>> {
-        let mut exports = BTreeMap::new();
-        if !self.ports.is_empty() {
-            let scheme = if matches!(self.ready, Some(Wait::Http { .. })) {
-                "http"
-            } else {
-                "tcp"
-            };
-            for (name, text) in [
-                ("host", "{host}"),
-                ("port", "{port}"),
-                ("url", &format!("{scheme}://{{host}}:{{port}}")),
-            ] {
-                exports.insert(name.to_owned(), self.template(text)?);
-            }
-        }
+        let mut exports = match (self.ports, &self.ready) {
+            ([], _) => BTreeMap::new(),
+            (_, Some(wait)) => wait.plain_exports()?,
+            (_, None) => Wait::default().plain_exports()?,
+        };
         for (name, text) in self.exports {
             exports.insert((*name).to_owned(), self.template(text)?);
         }

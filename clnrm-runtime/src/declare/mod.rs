@@ -5,6 +5,7 @@ mod declared;
 mod descriptor;
 mod field;
 mod fixture;
+mod handle;
 mod own;
 mod running;
 

@@ -319,7 +319,7 @@ mod tests {
         let server = External {
             host: "db.test".to_owned(),
             port: 1,
-            vars: Vec::new(),
+            vars: std::collections::BTreeMap::new(),
         };
         let db = ServiceHandle::external("db", &crate::service::Spec::default(), server);
         let number = SliceId {

@@ -254,7 +254,7 @@ fn process(spec: &Spec, probe: &Probe, preference: Preference) -> Option<Assignm
     };
     let mut reason = match program {
         Program::Bin { .. } => format!("{program} is a process always"),
-        Program::Named { .. } => {
+        Program::Named(_) => {
             let version = version
                 .as_deref()
                 .map(|version| format!(" {version}"))

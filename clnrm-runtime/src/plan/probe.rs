@@ -91,15 +91,14 @@ pub enum ProgramProbe {
 pub fn program_key(program: &Program) -> String {
     match program {
         Program::Bin { package, name, .. } => format!("bin:{package}/{name}"),
-        Program::Named {
-            name,
-            version,
-            require_version,
-            ..
-        } => {
-            let version = version.as_deref().unwrap_or("any");
-            let strictness = if *require_version { "exactly" } else { "about" };
-            format!("program:{name}/{strictness}/{version}")
+        Program::Named(program) => {
+            let version = program.version.as_deref().unwrap_or("any");
+            let strictness = if program.require_version {
+                "exactly"
+            } else {
+                "about"
+            };
+            format!("program:{}/{strictness}/{version}", program.name)
         }
     }
 }

@@ -3,15 +3,21 @@
 use regex::Regex;
 
 use super::Mistakes;
-use crate::service::{MAIN_PORT, Spec, Template, Wait};
+use crate::service::{ContainerSpec, Healthcheck, MAIN_PORT, Spec, Template, Volume, Wait};
+
+/// What an engine needs for a container at the least.
+const LEAST_MEMORY: u64 = 6 << 20;
 
 impl Mistakes {
     /// Checks that a spec is consistent: the ports and patterns that it waits
-    /// for, what its exports name, its deadline.
+    /// for, what its exports name, its deadline, and what its container is given.
     pub fn check_spec(&mut self, spec: &Spec) {
         self.check_wait(&spec.wait, spec);
         for (name, text) in &spec.exports {
             self.check_export(name, text, spec);
+        }
+        if let Some(container) = &spec.container {
+            self.check_container(container);
         }
         self.refuse_if(
             spec.start_timeout.is_zero(),
@@ -95,6 +101,59 @@ impl Mistakes {
                 listed("it has", own.chain(spec.vars.keys().map(String::as_str))),
             );
         }
+    }
+}
+
+impl Mistakes {
+    /// The part of [`check_spec`](Self::check_spec) that is the container's.
+    pub fn check_container(&mut self, container: &ContainerSpec) {
+        for volume in &container.volumes {
+            if let Volume::Tmpfs { path } = volume {
+                self.check_inside("tmpfs", path);
+            }
+        }
+        if let Some(path) = &container.workdir {
+            self.check_inside("working directory", path);
+        }
+        if let Some(check) = &container.healthcheck {
+            self.check_health(check);
+        }
+        let network = &container.network;
+        for name in network.name.iter().chain(&network.aliases) {
+            self.check_name(name);
+        }
+        let limits = container.limits;
+        self.refuse_if(
+            limits.memory.is_some_and(|bytes| bytes < LEAST_MEMORY),
+            "the limit of memory is below what a container needs",
+            "allow `6m` or more",
+        );
+        self.refuse_if(
+            limits.pids == Some(0),
+            "a container with `0` processes cannot run",
+            "leave the limit out, or allow what the service needs",
+        );
+    }
+
+    fn check_health(&mut self, check: &Healthcheck) {
+        self.refuse_if(
+            check.command.first().is_none_or(String::is_empty),
+            "the health check has no command",
+            "name a program of the image and its arguments",
+        );
+        self.refuse_if(
+            check.interval.is_zero() || check.timeout.is_zero() || check.retries == 0,
+            "the health check has an interval, a timeout or a count of zero",
+            "leave half a second between two checks, a second for one, and three failures",
+        );
+    }
+
+    fn check_inside(&mut self, what: &str, path: &str) {
+        self.refuse_if(
+            !path.starts_with('/'),
+            format!("the {what} `{path}` is not absolute"),
+            "write the path inside the container, from `/` on",
+        );
     }
 }
 

@@ -1,6 +1,9 @@
 //! Collects what is wrong with a configuration, so that all of it is reported at once.
 
+use std::collections::BTreeMap;
+
 use crate::error::{CleanroomError, Result};
+use crate::service::{Template, TemplateError};
 
 /// The mistakes found in one configuration.
 ///
@@ -43,6 +46,27 @@ impl Mistakes {
             format!("`{name}` is no name of a service"),
             "use up to 63 lower-case letters and digits, with single dashes between them: `orders-db`",
         );
+    }
+
+    /// Reads a text with holes; `what` says which one it is.
+    pub fn check_template(&mut self, what: &str, text: &str) -> Option<Template> {
+        let template = text.parse().map_err(|error: TemplateError| {
+            CleanroomError::validation_error(format!("{what} is malformed: {error}"))
+        });
+        self.check(template)
+    }
+
+    /// Reads the texts that parse, and keeps the mistakes of the others.
+    pub fn check_templates(&mut self, what: &str, texts: &[String]) -> Vec<Template> {
+        let texts = texts.iter();
+        texts
+            .filter_map(|text| self.check_template(what, text))
+            .collect()
+    }
+
+    /// Checks the names of environment variables.
+    pub fn check_variables<T>(&mut self, env: &BTreeMap<String, T>) {
+        env.keys().for_each(|name| self.check_variable(name));
     }
 
     /// Checks the name of an environment variable.

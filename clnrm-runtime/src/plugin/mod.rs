@@ -4,11 +4,14 @@ mod check;
 mod guard;
 mod mistakes;
 mod registration;
+mod settings;
 
 pub(crate) use guard::guard;
 pub use mistakes::Mistakes;
 pub use registration::{Location, PluginRegistration, from_config};
+pub use settings::Settings;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -224,7 +227,17 @@ pub struct External {
     /// Its port.
     pub port: u16,
     /// The variables that the exports name.
-    pub vars: Vec<(String, Var)>,
+    pub vars: BTreeMap<String, Var>,
+}
+
+impl External {
+    /// A server at a host, by name or address, that is used with `vars`.
+    #[must_use]
+    pub fn new(host: &str, port: u16, vars: BTreeMap<String, Var>) -> Self {
+        let bracketed = host.contains(':').then(|| format!("[{host}]"));
+        let host = bracketed.unwrap_or_else(|| host.to_owned());
+        Self { host, port, vars }
+    }
 }
 
 const _: fn(&dyn ServicePlugin) = |_| ();

@@ -17,7 +17,7 @@ pub use version::Version;
 
 use crate::plan::ProgramProbe;
 use crate::provision::{Listener, Provisioner};
-use crate::service::{Program, Provision};
+use crate::service::{NamedProgram, Program, Provision};
 use place::Place;
 use version::Memory;
 
@@ -65,21 +65,18 @@ impl Finder {
                 let known = [path.as_deref(), known.map(PathBuf::as_path)];
                 bin::find(package, name, known, &self.built).await
             }
-            Program::Named { .. } => self.named(program, listener).await,
+            Program::Named(program) => self.named(program, listener).await,
         }
     }
 
-    async fn named(&self, program: &Program, listener: Listener<'_>) -> ProgramProbe {
-        let Program::Named {
+    async fn named(&self, program: &NamedProgram, listener: Listener<'_>) -> ProgramProbe {
+        let NamedProgram {
             name,
             well_known,
             version,
             require_version,
             provision,
-        } = program
-        else {
-            return missing(Vec::new(), String::new());
-        };
+        } = program;
         let mut search = Search {
             name,
             wanted: version.as_deref().and_then(Version::parse),

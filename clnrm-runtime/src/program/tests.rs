@@ -57,15 +57,15 @@ impl Machine {
         let mut finder = Finder::new(self.programs.clone(), provisioner);
         finder.path = Some(self.dir.path().join("path").into());
         let well_known = self.dir.path().join("opt/*/bin");
-        let program = Program::Named {
-            name: "server".to_owned(),
+        let program = NamedProgram {
             well_known: vec![well_known.to_string_lossy().into_owned()],
             version: version.map(str::to_owned),
             require_version,
             provision,
+            ..NamedProgram::new("server")
         };
         let listener = |progress| self.heard.lock().unwrap().push(progress);
-        finder.find(&program, &listener).await
+        finder.find(&program.into(), &listener).await
     }
 }
 

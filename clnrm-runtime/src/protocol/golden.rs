@@ -101,7 +101,7 @@ fn replies() -> Vec<crate::Result<HookReply>> {
     let external = External {
         host: "elsewhere".to_owned(),
         port: 5432,
-        vars: vec![("user".to_owned(), Var::plain("me"))],
+        vars: [("user".to_owned(), Var::plain("me"))].into(),
     };
     vec![
         Ok(HookReply::Done),

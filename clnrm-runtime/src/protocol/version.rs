@@ -8,7 +8,7 @@ use super::wire;
 use crate::error::CleanroomError;
 
 /// The version of the protocol: of its messages and of the documents in them.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The release of this crate, for people.
 pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(Skew::of(&error).unwrap().binary.release, "2.1.0");
         let report = error.report().replace(RELEASE, "[ours]");
         insta::assert_snapshot!(report, @r"
-        the test binary and `cargo clnrm` are of different versions: the test binary has clnrm 2.1.0 with protocol 2, `cargo clnrm` has clnrm [ours] with protocol 1
+        the test binary and `cargo clnrm` are of different versions: the test binary has clnrm 2.1.0 with protocol 3, `cargo clnrm` has clnrm [ours] with protocol 2
           hint: install the one that matches: `cargo install --locked cargo-clnrm@2.1.0`
         ");
     }

@@ -355,7 +355,7 @@ mod tests {
         let external = External {
             host: "db.test".to_owned(),
             port: 1234,
-            vars: vec![("user".to_owned(), Var::plain("me"))],
+            vars: [("user".to_owned(), Var::plain("me"))].into(),
         };
         let handle = ServiceHandle::external("db", &spec, external);
         assert_eq!(handle.url().unwrap(), "x://me@db.test:1234/default");

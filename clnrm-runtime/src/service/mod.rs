@@ -4,7 +4,10 @@ mod handle;
 mod health;
 mod id;
 mod image;
+mod login;
+mod port;
 mod secret;
+mod size;
 mod slice;
 mod spec;
 mod template;
@@ -16,11 +19,14 @@ pub use handle::{Endpoint, Reader, ServiceHandle};
 pub use health::HealthStatus;
 pub use id::{InstanceId, InstanceKey, OwnerId, RunId, ServiceId, TestId};
 pub use image::ImageRef;
+pub use login::Login;
+pub use port::{Port, PortProtocol};
 pub use secret::Secret;
+pub use size::bytes;
 pub use slice::{Isolation, Scope, Slice, SliceId};
 pub(crate) use spec::MAIN_PORT;
 pub use spec::{
-    ContainerSpec, File, Healthcheck, Limits, Network, Port, PortProtocol, ProcessSpec, Program,
+    ContainerSpec, File, Healthcheck, Limits, NamedProgram, Network, ProcessSpec, Program,
     Provision, Seed, Spec, Stop, StopSignal, Var, Volume,
 };
 pub use template::{Template, TemplateError};

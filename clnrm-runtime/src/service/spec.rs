@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::image::ImageRef;
+use super::port::Port;
 use super::template::Template;
 use super::wait::Wait;
 
@@ -169,9 +170,9 @@ pub struct ProcessSpec {
 impl ProcessSpec {
     /// A program without arguments.
     #[must_use]
-    pub fn new(program: Program) -> Self {
+    pub fn new(program: impl Into<Program>) -> Self {
         Self {
-            program,
+            program: program.into(),
             args: Vec::new(),
             env: BTreeMap::new(),
             files: Vec::new(),
@@ -196,25 +197,53 @@ pub enum Program {
         path: Option<PathBuf>,
     },
     /// A server that is installed here, or that can be provisioned.
-    Named {
-        /// The program's name, as in `PATH`.
-        name: String,
-        /// Patterns of directories to look in after `PATH`, newest version last.
-        well_known: Vec<String>,
-        /// The version that the declaration prefers, for example `15`.
-        version: Option<String>,
-        /// Whether another major version is an error.
-        require_version: bool,
-        /// How to get it when it is not installed.
-        provision: Option<Provision>,
-    },
+    Named(NamedProgram),
+}
+
+/// A program by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedProgram {
+    /// The program's name, as in `PATH`.
+    pub name: String,
+    /// Patterns of directories to look in after `PATH`, newest version last.
+    #[serde(default)]
+    pub well_known: Vec<String>,
+    /// The version that the declaration prefers, for example `15`.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Whether another major version is an error.
+    #[serde(default)]
+    pub require_version: bool,
+    /// How to get it when it is not installed.
+    #[serde(default)]
+    pub provision: Option<Provision>,
+}
+
+impl NamedProgram {
+    /// A program in `PATH`, of any version.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            well_known: Vec::new(),
+            version: None,
+            require_version: false,
+            provision: None,
+        }
+    }
+}
+
+impl From<NamedProgram> for Program {
+    fn from(program: NamedProgram) -> Self {
+        Self::Named(program)
+    }
 }
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bin { package, name, .. } => write!(f, "bin `{name}` of package `{package}`"),
-            Self::Named { name, .. } => write!(f, "program `{name}`"),
+            Self::Named(NamedProgram { name, .. }) => write!(f, "program `{name}`"),
         }
     }
 }
@@ -259,39 +288,6 @@ impl Seed {
             files: Vec::new(),
         }
     }
-}
-
-/// A port that the service listens on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Port {
-    /// Inside a container. A process gets a free one.
-    pub number: u16,
-    /// The port asked for on the host; a free one when absent.
-    pub host: Option<u16>,
-    /// Its protocol.
-    pub protocol: PortProtocol,
-}
-
-impl Port {
-    /// A TCP port on any free host port.
-    #[must_use]
-    pub fn tcp(number: u16) -> Self {
-        Self {
-            number,
-            host: None,
-            protocol: PortProtocol::Tcp,
-        }
-    }
-}
-
-/// The protocol of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PortProtocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
 }
 
 /// A value that exports and templates may name. A secret one is never printed.

@@ -96,6 +96,13 @@ impl Template {
         }
     }
 
+    /// Named texts without holes, such as an environment that is meant as it stands.
+    #[must_use]
+    pub fn literals(texts: &BTreeMap<String, String>) -> BTreeMap<String, Self> {
+        let literal = |(name, text): (&String, &String)| (name.clone(), Self::literal(text));
+        texts.iter().map(literal).collect()
+    }
+
     /// The names of the holes, in order, repeats included.
     pub fn holes(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {

@@ -1,8 +1,12 @@
 //! What makes a service ready, as data; `crate::wait` does the waiting.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::template::Template;
+use crate::error::Result;
 
 /// The stream of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,6 +97,31 @@ impl Wait {
         match self {
             Self::Plugin => true,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_plugin),
+            _ => false,
+        }
+    }
+
+    /// The exports of a service with ports that says no others: `host`, `port`
+    /// and `url`, of HTTP where that makes it ready, else of TCP.
+    ///
+    /// # Errors
+    /// None today: the texts are its own.
+    pub fn plain_exports(&self) -> Result<BTreeMap<String, Template>> {
+        let url = match self.asks_http() {
+            true => "http://{host}:{port}",
+            false => "tcp://{host}:{port}",
+        };
+        Ok(Template::map([
+            ("host", "{host}"),
+            ("port", "{port}"),
+            ("url", url),
+        ])?)
+    }
+
+    fn asks_http(&self) -> bool {
+        match self {
+            Self::Http { .. } => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_http),
             _ => false,
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clnrm_runtime::service::{Healthcheck, Secret, Wait};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 /// A service that runs from an image, for example `nginx:1.29`.
@@ -37,67 +38,70 @@ pub fn program(name: impl Into<String>) -> GenericPlugin {
 }
 
 /// Knows how to run any image or program. The crate's page lists what can be configured.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(into, strip_option)]
 pub struct GenericPlugin {
+    /// The service's name, for a start by hand; a declaration has its own.
+    #[setters(rename = "named")]
     pub(crate) name: Option<String>,
+    #[setters(skip)]
     pub(crate) image: Option<String>,
+    /// Another tag of the image.
     pub(crate) tag: Option<String>,
+    /// Pins the image to the byte: `sha256:…`.
     pub(crate) digest: Option<String>,
+    /// The program that runs where there is no engine, by its name in `PATH`.
     pub(crate) program: Option<String>,
+    #[setters(skip)]
     pub(crate) args: Vec<String>,
+    #[setters(skip)]
     pub(crate) env: BTreeMap<String, String>,
+    #[setters(skip)]
     pub(crate) secrets: BTreeMap<String, Secret>,
+    #[setters(skip)]
     pub(crate) ports: Vec<String>,
+    #[setters(skip)]
     pub(crate) exports: BTreeMap<String, String>,
+    /// What makes it ready.
     pub(crate) ready: Option<Wait>,
+    /// How long it may take to become ready; 60 s unless told otherwise.
     pub(crate) start_timeout: Option<Duration>,
+    #[setters(skip)]
     pub(crate) volumes: Vec<String>,
+    #[setters(skip)]
     pub(crate) tmpfs: Vec<String>,
+    #[setters(skip)]
     pub(crate) command: Option<Vec<String>>,
+    #[setters(skip)]
     pub(crate) entrypoint: Option<Vec<String>>,
+    #[setters(skip)]
     pub(crate) healthcheck: Option<Healthcheck>,
+    /// A network by name: containers of one owner that name the same one reach each
+    /// other, and nobody else.
     pub(crate) network: Option<String>,
+    #[setters(skip)]
     pub(crate) aliases: Vec<String>,
+    /// How much memory it may use: `64m`, `1g`.
     pub(crate) memory: Option<String>,
+    /// How large its `/dev/shm` is.
     pub(crate) shm: Option<String>,
+    /// How many processors it may use: `0.5`.
+    #[setters(into = false)]
     pub(crate) cpus: Option<f64>,
+    /// How many processes and threads it may have.
+    #[setters(into = false)]
     pub(crate) pids: Option<u64>,
+    /// Whom it runs as: `user[:group]`, by name or number.
     pub(crate) user: Option<String>,
+    /// The working directory inside.
     pub(crate) workdir: Option<String>,
     #[serde(skip)]
+    #[setters(skip)]
     pub(crate) base: PathBuf,
 }
 
 impl GenericPlugin {
-    /// The service's name, for a start by hand; a declaration has its own.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Another tag of the image.
-    #[must_use]
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.tag = Some(tag.into());
-        self
-    }
-
-    /// Pins the image to the byte: `sha256:…`.
-    #[must_use]
-    pub fn digest(mut self, digest: impl Into<String>) -> Self {
-        self.digest = Some(digest.into());
-        self
-    }
-
-    /// The program that runs where there is no engine, by its name in `PATH`.
-    #[must_use]
-    pub fn program(mut self, name: impl Into<String>) -> Self {
-        self.program = Some(name.into());
-        self
-    }
-
     /// The program's arguments, with holes: `{host}`, `{port}`, `{port.NAME}`, `{data_dir}`.
     #[must_use]
     pub fn args<T: Into<String>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
@@ -140,20 +144,6 @@ impl GenericPlugin {
     #[must_use]
     pub fn export(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
         self.exports.insert(name.into(), text.into());
-        self
-    }
-
-    /// What makes it ready.
-    #[must_use]
-    pub fn ready(mut self, wait: Wait) -> Self {
-        self.ready = Some(wait);
-        self
-    }
-
-    /// How long it may take to become ready; 60 s unless told otherwise.
-    #[must_use]
-    pub fn start_timeout(mut self, timeout: Duration) -> Self {
-        self.start_timeout = Some(timeout);
         self
     }
 
@@ -207,60 +197,10 @@ impl GenericPlugin {
         self
     }
 
-    /// A network by name: containers of one owner that name the same one reach each
-    /// other, and nobody else.
-    #[must_use]
-    pub fn network(mut self, name: impl Into<String>) -> Self {
-        self.network = Some(name.into());
-        self
-    }
-
     /// A further name under which others reach it.
     #[must_use]
     pub fn alias(mut self, alias: impl Into<String>) -> Self {
         self.aliases.push(alias.into());
-        self
-    }
-
-    /// How much memory it may use: `64m`, `1g`.
-    #[must_use]
-    pub fn memory(mut self, size: impl Into<String>) -> Self {
-        self.memory = Some(size.into());
-        self
-    }
-
-    /// How large its `/dev/shm` is.
-    #[must_use]
-    pub fn shm(mut self, size: impl Into<String>) -> Self {
-        self.shm = Some(size.into());
-        self
-    }
-
-    /// How many processors it may use: `0.5`.
-    #[must_use]
-    pub fn cpus(mut self, cpus: f64) -> Self {
-        self.cpus = Some(cpus);
-        self
-    }
-
-    /// How many processes and threads it may have.
-    #[must_use]
-    pub fn pids(mut self, pids: u64) -> Self {
-        self.pids = Some(pids);
-        self
-    }
-
-    /// Whom it runs as: `user[:group]`, by name or number.
-    #[must_use]
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
-
-    /// The working directory inside.
-    #[must_use]
-    pub fn workdir(mut self, path: impl Into<String>) -> Self {
-        self.workdir = Some(path.into());
         self
     }
 }

@@ -2,14 +2,9 @@
 
 use clnrm_runtime::Result;
 use clnrm_runtime::plugin::Mistakes;
-use clnrm_runtime::service::{ContainerSpec, Healthcheck, ImageRef, Limits, Volume};
+use clnrm_runtime::service::{ContainerSpec, ImageRef, Limits, Network, Volume, bytes};
 
 use crate::config::GenericPlugin;
-use crate::spec::templates;
-use crate::value;
-
-/// What an engine needs for a container at the least.
-const LEAST_MEMORY: u64 = 6 << 20;
 
 impl GenericPlugin {
     pub(crate) fn container(&self, mistakes: &mut Mistakes) -> Option<ContainerSpec> {
@@ -17,41 +12,30 @@ impl GenericPlugin {
             self.refuse_container_settings(mistakes);
             return None;
         };
+        // What has a mistake is never run: with any image the rest can be checked.
         let image = mistakes.check(self.image_ref(image));
-        let volume = |text: &String| Volume::parse(text, &self.base);
-        let mut volumes: Vec<_> = self
-            .volumes
-            .iter()
-            .filter_map(|text| mistakes.check(volume(text)))
-            .collect();
-        for path in &self.tmpfs {
-            check_inside("tmpfs", path, mistakes);
-            volumes.push(Volume::Tmpfs { path: path.clone() });
-        }
-        let workdir = self.workdir.iter();
-        workdir.for_each(|path| check_inside("working directory", path, mistakes));
-        let command = self
-            .command
-            .as_ref()
-            .map(|texts| templates("command", texts, mistakes));
-        if let Some(check) = &self.healthcheck {
-            check_health(check, mistakes);
-        }
-        for name in self.network.iter().chain(&self.aliases) {
-            mistakes.check_name(name);
-        }
+        let image = image.or_else(|| "any:1".parse().ok())?;
+        let volume = |text: &String| mistakes.check(Volume::parse(text, &self.base));
+        let mut volumes: Vec<_> = self.volumes.iter().filter_map(volume).collect();
+        let tmpfs = self.tmpfs.iter().cloned();
+        volumes.extend(tmpfs.map(|path| Volume::Tmpfs { path }));
+        let command = self.command.as_ref();
+        let command = command.map(|texts| mistakes.check_templates("command", texts));
         let limits = self.limits(mistakes);
-        let mut container = ContainerSpec::new(image?);
-        container.command = command;
-        container.entrypoint.clone_from(&self.entrypoint);
-        container.volumes = volumes;
-        container.healthcheck.clone_from(&self.healthcheck);
-        container.network.name.clone_from(&self.network);
-        container.network.aliases.clone_from(&self.aliases);
-        container.limits = limits;
-        container.user.clone_from(&self.user);
-        container.workdir.clone_from(&self.workdir);
-        Some(container)
+        Some(ContainerSpec {
+            command,
+            entrypoint: self.entrypoint.clone(),
+            volumes,
+            healthcheck: self.healthcheck.clone(),
+            network: Network {
+                name: self.network.clone(),
+                aliases: self.aliases.clone(),
+            },
+            limits,
+            user: self.user.clone(),
+            workdir: self.workdir.clone(),
+            ..ContainerSpec::new(image)
+        })
     }
 
     fn refuse_container_settings(&self, mistakes: &mut Mistakes) {
@@ -81,26 +65,13 @@ impl GenericPlugin {
     }
 
     fn limits(&self, mistakes: &mut Mistakes) -> Limits {
-        let mut size = |text: &Option<String>| {
-            let size = text.as_deref().map(value::size)?;
-            mistakes.check(size)
-        };
+        let mut size = |text: &Option<String>| mistakes.check(bytes(text.as_deref()?));
         let (memory, shm) = (size(&self.memory), size(&self.shm));
-        mistakes.refuse_if(
-            memory.is_some_and(|bytes| bytes < LEAST_MEMORY),
-            "the limit of memory is below what a container needs",
-            "allow `6m` or more",
-        );
         let millis = self.cpus.map(|cpus| (cpus * 1000.0).round());
         mistakes.refuse_if(
             millis.is_some_and(|millis| !(1.0..=1_000_000.0).contains(&millis)),
             "the number of processors is out of range",
             "write `0.5` for half of one",
-        );
-        mistakes.refuse_if(
-            self.pids == Some(0),
-            "a container with `0` processes cannot run",
-            "leave the limit out, or allow what the service needs",
         );
         Limits {
             memory,
@@ -125,25 +96,4 @@ impl GenericPlugin {
             .map_or(String::new(), |tag| format!(":{tag}"));
         format!("{image}{tag}@{digest}").parse()
     }
-}
-
-fn check_health(check: &Healthcheck, mistakes: &mut Mistakes) {
-    mistakes.refuse_if(
-        check.command.first().is_none_or(String::is_empty),
-        "the health check has no command",
-        "name a program of the image and its arguments",
-    );
-    mistakes.refuse_if(
-        check.interval.is_zero() || check.timeout.is_zero() || check.retries == 0,
-        "the health check has an interval, a timeout or a count of zero",
-        "leave half a second between two checks, a second for one, and three failures",
-    );
-}
-
-fn check_inside(what: &str, path: &str, mistakes: &mut Mistakes) {
-    mistakes.refuse_if(
-        !path.starts_with('/'),
-        format!("the {what} `{path}` is not absolute"),
-        "write the path inside the container, from `/` on",
-    );
 }

@@ -42,7 +42,6 @@ mod container;
 mod handle;
 mod plugin;
 mod spec;
-mod value;
 
 pub use config::{GenericPlugin, plugin, program};
 pub use handle::Generic;

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clnrm_runtime::plugin::Mistakes;
 use clnrm_runtime::service::{
-    Port, PortProtocol, ProcessSpec, Program, Spec, Template, TemplateError, Var, Wait,
+    NamedProgram, Port, PortProtocol, ProcessSpec, Spec, Template, Var, Wait,
 };
-use clnrm_runtime::{CleanroomError, Result, ServicePlugin};
+use clnrm_runtime::{Result, ServicePlugin};
 
 use crate::config::GenericPlugin;
-use crate::value;
 
 /// The name of the first port that has none.
 const MAIN: &str = "main";
@@ -44,6 +43,8 @@ impl GenericPlugin {
         // A port that is malformed is one mistake, not one more for each use of it.
         if spec.ports.len() == self.ports.len() {
             mistakes.check_spec(&spec);
+        } else if let Some(container) = &spec.container {
+            mistakes.check_container(container);
         }
         mistakes.into_result(self.name())?;
         Ok(spec)
@@ -54,7 +55,7 @@ impl GenericPlugin {
         let mut taken = BTreeSet::new();
         let mut inside = BTreeSet::new();
         for text in &self.ports {
-            let Some((name, port)) = mistakes.check(value::port(text)) else {
+            let Some((name, port)) = mistakes.check(Port::parse(text)) else {
                 continue;
             };
             let name = match name {
@@ -82,18 +83,13 @@ impl GenericPlugin {
             format!("`{name}` is no name of a program"),
             "name it as in `PATH`; `clnrm.toml` says where it is if it is not there",
         );
-        let mut process = ProcessSpec::new(Program::Named {
-            name,
-            well_known: Vec::new(),
-            version: None,
-            require_version: false,
-            provision: None,
-        });
-        process.args = templates("argument", &self.args, mistakes);
+        let mut process = ProcessSpec::new(NamedProgram::new(name));
+        process.args = mistakes.check_templates("argument", &self.args);
         if !self.ports.is_empty() {
-            let port = template("variable `PORT`", "{port}", mistakes);
-            let port = port.map(|port| ("PORT".to_owned(), port));
-            process.env.extend(port);
+            let port = mistakes.check_template("variable `PORT`", "{port}");
+            process
+                .env
+                .extend(port.map(|port| ("PORT".to_owned(), port)));
         }
         Some(process)
     }
@@ -102,7 +98,7 @@ impl GenericPlugin {
         let mut env = BTreeMap::new();
         for (name, text) in &self.env {
             mistakes.check_variable(name);
-            let text = template(&format!("variable `{name}`"), text, mistakes);
+            let text = mistakes.check_template(&format!("variable `{name}`"), text);
             env.extend(text.map(|text| (name.clone(), text)));
         }
         for name in self.secrets.keys() {
@@ -141,44 +137,14 @@ impl GenericPlugin {
     }
 
     fn exports(&self, wait: &Wait, mistakes: &mut Mistakes) -> BTreeMap<String, Template> {
-        let scheme = if asks_http(wait) { "http" } else { "tcp" };
-        let url = format!("{scheme}://{{host}}:{{port}}");
-        let defaults = [
-            ("host", "{host}"),
-            ("port", "{port}"),
-            ("url", url.as_str()),
-        ];
-        let defaults = defaults.into_iter().filter(|_| !self.ports.is_empty());
-        let own = self.exports.iter();
-        let own = own.map(|(name, text)| (name.as_str(), text.as_str()));
-        let texts: BTreeMap<_, _> = defaults.chain(own).collect();
-        let parse = |(name, text): (&str, &str)| {
-            let text = template(&format!("export `{name}`"), text, mistakes)?;
-            Some((name.to_owned(), text))
+        let mut exports = match self.ports[..] {
+            [] => BTreeMap::new(),
+            _ => mistakes.check(wait.plain_exports()).unwrap_or_default(),
         };
-        texts.into_iter().filter_map(parse).collect()
+        for (name, text) in &self.exports {
+            let text = mistakes.check_template(&format!("export `{name}`"), text);
+            exports.extend(text.map(|text| (name.clone(), text)));
+        }
+        exports
     }
-}
-
-fn asks_http(wait: &Wait) -> bool {
-    match wait {
-        Wait::Http { .. } => true,
-        Wait::All(parts) | Wait::Any(parts) => parts.iter().any(asks_http),
-        _ => false,
-    }
-}
-
-/// Parses what parses, and keeps the mistakes of the rest.
-pub(crate) fn templates(what: &str, texts: &[String], mistakes: &mut Mistakes) -> Vec<Template> {
-    texts
-        .iter()
-        .filter_map(|text| template(what, text, mistakes))
-        .collect()
-}
-
-fn template(what: &str, text: &str, mistakes: &mut Mistakes) -> Option<Template> {
-    let template = text.parse().map_err(|error: TemplateError| {
-        CleanroomError::validation_error(format!("{what} is malformed: {error}"))
-    });
-    mistakes.check(template)
 }

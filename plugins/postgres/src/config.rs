@@ -4,22 +4,36 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clnrm_runtime::Result;
-use clnrm_runtime::plugin::Mistakes;
-use clnrm_runtime::service::{ImageRef, Secret};
+use clnrm_runtime::migration::{Migrations, Script};
+use clnrm_runtime::plugin::{Mistakes, Settings};
+use clnrm_runtime::service::{ImageRef, Login, Secret};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
-
-use crate::migration;
 
 /// The database that a server always has, and that the plugin itself connects to.
 pub(crate) const MAINTENANCE: &str = "postgres";
 
-/// Settings that are the backend's to choose.
-const RESERVED: [&str; 5] = [
-    "data_directory",
-    "hba_file",
-    "listen_addresses",
-    "port",
-    "unix_socket_directories",
+const SETTINGS: Settings = Settings {
+    server: "PostgreSQL",
+    punctuation: "_.",
+    example: "`work_mem` or `auto_explain.log_analyze`",
+    reserved: &[
+        "data_directory",
+        "hba_file",
+        "listen_addresses",
+        "port",
+        "unix_socket_directories",
+    ],
+    instead: "leave it out: it is up to the backend",
+};
+
+/// What a server of ours is given, unless the user says otherwise.
+const DEFAULTS: [(&str, &str); 5] = [
+    ("fsync", "off"),
+    ("full_page_writes", "off"),
+    ("log_timezone", "UTC"),
+    ("max_connections", "200"),
+    ("timezone", "UTC"),
 ];
 
 /// A PostgreSQL with the default configuration.
@@ -39,32 +53,38 @@ pub fn plugin() -> PostgresPlugin {
 }
 
 /// Knows how to run PostgreSQL. The crate's page lists what can be configured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(into, strip_option)]
 pub struct PostgresPlugin {
+    /// The service's name, for a start by hand; a declaration has its own.
+    #[setters(rename = "named")]
     pub(crate) name: String,
+    /// Another image with the contract of the official one: PostGIS, pgvector, a mirror's.
     image: String,
+    /// Another tag of the image.
     tag: Option<String>,
+    #[setters(skip)]
     pub(crate) user: String,
+    #[setters(skip)]
     pub(crate) password: Secret,
+    /// The name of the database that an instance has for itself: what
+    /// `scope = "run"` and a start by hand give. A slice has a name of its own.
     pub(crate) database: String,
-    pub(crate) init: Vec<Script>,
-    pub(crate) migrations: Vec<PathBuf>,
+    #[setters(skip)]
+    init: Vec<Script>,
+    #[setters(skip)]
+    migrations: Vec<PathBuf>,
+    #[setters(skip)]
     config: BTreeMap<String, String>,
+    #[setters(skip)]
     pub(crate) env: BTreeMap<String, String>,
+    /// Makes a process of another major version than the image's an error.
+    #[setters(bool)]
     pub(crate) require_version: bool,
     #[serde(skip)]
+    #[setters(skip)]
     pub(crate) base: PathBuf,
-}
-
-/// SQL that runs before the migrations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Script {
-    /// A file.
-    File(PathBuf),
-    /// The text itself.
-    Sql(String),
 }
 
 impl Default for PostgresPlugin {
@@ -87,40 +107,11 @@ impl Default for PostgresPlugin {
 }
 
 impl PostgresPlugin {
-    /// The service's name, for a start by hand; a declaration has its own.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// Another tag of the image.
-    #[must_use]
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.tag = Some(tag.into());
-        self
-    }
-
-    /// Another image with the contract of the official one: PostGIS, pgvector, a mirror's.
-    #[must_use]
-    pub fn image(mut self, image: impl Into<String>) -> Self {
-        self.image = image.into();
-        self
-    }
-
     /// The superuser that tests connect as.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
         self.user = user.into();
         self.password = password.into();
-        self
-    }
-
-    /// The name of the database that an instance has for itself: what
-    /// `scope = "run"` and a start by hand give. A slice has a name of its own.
-    #[must_use]
-    pub fn database(mut self, database: impl Into<String>) -> Self {
-        self.database = database.into();
         self
     }
 
@@ -160,30 +151,30 @@ impl PostgresPlugin {
         self
     }
 
-    /// Makes a process of another major version than the image's an error.
-    #[must_use]
-    pub fn require_version(mut self) -> Self {
-        self.require_version = true;
-        self
-    }
-
     /// The image, at the tag that was asked for.
     pub(crate) fn image_ref(&self) -> Result<ImageRef> {
         ImageRef::at_tag(&self.image, self.tag.as_deref())
     }
 
+    /// The superuser, and the database of an instance that is not sliced.
+    pub(crate) fn login(&self) -> Login {
+        Login::new(&self.user, self.password.clone(), &self.database)
+    }
+
+    /// The SQL that makes the template.
+    pub(crate) fn sql(&self) -> Migrations<'_> {
+        Migrations {
+            base: &self.base,
+            scripts: &self.init,
+            directories: &self.migrations,
+        }
+    }
+
     /// The settings of the server: ours, then the user's over them.
     pub(crate) fn settings(&self) -> BTreeMap<&str, &str> {
-        let mut settings = BTreeMap::from([
-            ("fsync", "off"),
-            ("full_page_writes", "off"),
-            ("log_timezone", "UTC"),
-            ("max_connections", "200"),
-            ("timezone", "UTC"),
-        ]);
         let own = self.config.iter();
-        settings.extend(own.map(|(key, value)| (key.as_str(), value.as_str())));
-        settings
+        let own = own.map(|(key, value)| (key.as_str(), value.as_str()));
+        DEFAULTS.into_iter().chain(own).collect()
     }
 
     /// Reports everything that is wrong with it.
@@ -212,30 +203,16 @@ impl PostgresPlugin {
             format!("database `{}` is not free", self.database),
             "choose another name: the server has that one, or clnrm makes it",
         );
-        self.env
-            .keys()
-            .for_each(|name| mistakes.check_variable(name));
-        for name in self.env.keys().filter(|name| name.starts_with("POSTGRES_")) {
+        mistakes.check_variables(&self.env);
+        for name in self.env.keys() {
             mistakes.refuse_if(
-                true,
+                name.starts_with("POSTGRES_"),
                 format!("variable `{name}` is not free"),
                 "use `.credentials(..)`, `.database(..)` and `.init_sql(..)`: they work without the image too",
             );
         }
-        for (key, value) in &self.config {
-            let is_key = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.".contains(&b);
-            mistakes.refuse_if(
-                key.is_empty() || !key.bytes().all(is_key) || value.contains('\0'),
-                format!("`{key}` is no setting of PostgreSQL"),
-                "settings look like `work_mem` or `auto_explain.log_analyze`",
-            );
-            mistakes.refuse_if(
-                RESERVED.contains(&key.as_str()),
-                format!("setting `{key}` is not free"),
-                "leave it out: it is up to the backend",
-            );
-        }
-        mistakes.check(migration::steps(self));
+        mistakes.check_settings(&SETTINGS, &self.config);
+        mistakes.check(self.sql().steps());
         mistakes.into_result(&self.name)
     }
 }

@@ -1,18 +1,16 @@
 //! What a test holds of a running PostgreSQL.
 
-use std::ops::Deref;
-use std::sync::Arc;
-
-use clnrm_runtime::declare::{Attachment, Service, ServiceDeclaration};
-use clnrm_runtime::plugin::Location;
-use clnrm_runtime::{CleanroomError, Result, ServiceHandle};
+use clnrm_runtime::service::Login;
+use clnrm_runtime::{CleanroomError, Result};
 use tokio_postgres::{Client, Config, NoTls};
 
-/// A running PostgreSQL, or the database of one that a test owns.
-///
-/// It derefs to [`ServiceHandle`]: `url()` is `postgres://user:password@host:port/database`.
-#[derive(Debug, Clone)]
-pub struct Postgres(ServiceHandle);
+clnrm_runtime::handle! {
+    /// A running PostgreSQL, or the database of one that a test owns.
+    ///
+    /// It derefs to [`ServiceHandle`](clnrm_runtime::ServiceHandle): `url()` is
+    /// `postgres://user:password@host:port/database`.
+    pub struct Postgres: "postgres", exports Login::EXPORTS, plugin crate::plugin();
+}
 
 impl Postgres {
     /// How to connect to it.
@@ -69,44 +67,5 @@ impl Postgres {
             .map_err(|error| {
                 CleanroomError::internal_error("cannot make a pool").with_source(error)
             })
-    }
-}
-
-impl From<ServiceHandle> for Postgres {
-    fn from(handle: ServiceHandle) -> Self {
-        Self(handle)
-    }
-}
-
-impl Deref for Postgres {
-    type Target = ServiceHandle;
-
-    fn deref(&self) -> &ServiceHandle {
-        &self.0
-    }
-}
-
-impl Service for Postgres {
-    const ID: &'static str = "clnrm-postgres/clnrm_postgres/clnrm_postgres::Postgres";
-    const NAME: &'static str = "postgres";
-    const EXPORTS: &'static [&'static str] =
-        &["url", "host", "port", "username", "password", "database"];
-
-    fn attach(lease: Attachment) -> Result<Self> {
-        Ok(Self(lease.handle))
-    }
-}
-
-inventory::submit! {
-    ServiceDeclaration {
-        id: Postgres::ID,
-        name: Postgres::NAME,
-        location: Location { file: file!(), line: line!() },
-        manifest_dir: env!("CARGO_MANIFEST_DIR"),
-        scope: None,
-        optional: false,
-        needs: &[],
-        env: &[],
-        plugin: || Ok(Arc::new(crate::plugin())),
     }
 }

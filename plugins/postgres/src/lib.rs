@@ -56,14 +56,13 @@
 
 mod config;
 mod handle;
-mod migration;
 mod plugin;
 mod server;
 mod spec;
 mod template;
-mod url;
 
-pub use config::{PostgresPlugin, Script, plugin};
+pub use clnrm_runtime::migration::Script;
+pub use config::{PostgresPlugin, plugin};
 #[cfg(feature = "pool")]
 pub use deadpool_postgres;
 pub use handle::Postgres;

@@ -1,6 +1,5 @@
 //! PostgreSQL as a plugin.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +8,15 @@ use clnrm_runtime::backend::BackendKind;
 use clnrm_runtime::engine::block_on;
 use clnrm_runtime::plugin::{External, Location, PluginRegistration, from_config};
 use clnrm_runtime::service::{
-    Isolation, Port, Slice, SliceId, Spec, Stop, StopSignal, Template, Var, Wait,
+    Isolation, Login, Port, Slice, SliceId, Spec, Stop, StopSignal, Template, Var, Wait,
 };
 use clnrm_runtime::{CleanroomError, Result, ServiceHandle, ServicePlugin};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
 
-use crate::config::{MAINTENANCE, PostgresPlugin, Script};
+use crate::config::{MAINTENANCE, PostgresPlugin, is_url_safe};
 use crate::server::Server;
-use crate::{migration, template, url};
+use crate::template;
 
 /// The type of service.
 const TYPE: &str = "postgres";
@@ -35,21 +36,15 @@ impl ServicePlugin for PostgresPlugin {
 
     fn spec(&self) -> Result<Option<Spec>> {
         self.check()?;
-        let env = |(name, value): (&String, &String)| (name.clone(), Template::literal(value));
+        let mut vars = self.login().vars();
+        vars.insert("maintenance".to_owned(), Var::plain(MAINTENANCE));
         Ok(Some(Spec {
             container: Some(self.container()?),
             process: Some(self.process()?),
-            ports: BTreeMap::from([("main".to_owned(), Port::tcp(5432))]),
-            env: self.env.iter().map(env).collect(),
-            vars: url::vars(&self.user, &self.password, &self.database, MAINTENANCE).into(),
-            exports: Template::map([
-                ("url", "postgres://{userinfo}{host}:{port}/{database}"),
-                ("host", "{host}"),
-                ("port", "{port}"),
-                ("username", "{username}"),
-                ("password", "{password}"),
-                ("database", "{database}"),
-            ])?,
+            ports: Port::main(5432),
+            env: Template::literals(&self.env),
+            vars,
+            exports: Login::exports("postgres")?,
             wait: Wait::Plugin,
             // SIGINT: it ends sessions, writes everything and goes. An immediate
             // end is 20 ms faster, and empties unlogged tables at a restart.
@@ -63,20 +58,11 @@ impl ServicePlugin for PostgresPlugin {
     }
 
     fn config(&self) -> Result<serde_json::Value> {
-        let init = self.init.iter().map(|script| match script {
-            Script::File(_) => serde_json::json!("file"),
-            Script::Sql(sql) => serde_json::json!({ "sql": sql }),
-        });
-        Ok(init.collect())
+        Ok(self.sql().config())
     }
 
     fn inputs(&self) -> Vec<PathBuf> {
-        let files = self.init.iter().filter_map(|script| match script {
-            Script::File(path) => Some(path),
-            Script::Sql(_) => None,
-        });
-        let inputs = files.chain(&self.migrations);
-        inputs.map(|path| self.base.join(path)).collect()
+        self.sql().inputs()
     }
 
     fn ready(&self, handle: &ServiceHandle) -> Result<()> {
@@ -90,11 +76,11 @@ impl ServicePlugin for PostgresPlugin {
 
     fn migrate(&self, handle: &ServiceHandle) -> Result<()> {
         let (plugin, handle) = (self.clone(), handle.clone());
-        block_on(async move { plugin.prepare(&handle).await })?
+        block_on(async move { template::prepare(&plugin, &handle).await })?
     }
 
     fn slice(&self, handle: &ServiceHandle, id: &SliceId) -> Result<Slice> {
-        let steps = migration::steps(self)?;
+        let steps = self.sql().steps()?;
         let (handle, database) = (handle.clone(), id.name.clone());
         block_on(async move {
             let server = Server::connect(&handle).await?;
@@ -135,27 +121,34 @@ impl ServicePlugin for PostgresPlugin {
     }
 
     fn external(&self, url: &str) -> Result<External> {
-        url::read_url(url)
-    }
-}
-
-impl PostgresPlugin {
-    /// Makes the template, and a first clone of it where the server is ours.
-    async fn prepare(&self, handle: &ServiceHandle) -> Result<()> {
-        let steps = migration::steps(self)?;
-        let server = Server::connect(handle).await?;
-        let template = template::name(&steps, &server);
-        template::build(&server, &template, &steps).await?;
-        if server.is_external {
-            return Ok(());
+        // The URL itself is left out: a password may stand in it.
+        let wrong = |why: &str| {
+            CleanroomError::validation_error(format!("bad PostgreSQL URL: {why}"))
+                .with_hint("write `postgres://user:password@host:5432/database`")
+        };
+        let config: Config = url.parse().map_err(|_| wrong("it does not parse"))?;
+        let host = match config.get_hosts() {
+            [Host::Tcp(host)] => host,
+            [_] => return Err(wrong("it names a socket, and containers cannot reach that")),
+            _ => return Err(wrong("it does not name exactly one host")),
+        };
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(wrong(
+                "`sslmode=require` cannot be had: clnrm connects without TLS",
+            ));
         }
-        // Of two at once one would be refused: a role is updated by one alone.
-        server.lock("clnrm_role").await?;
-        server.keep_verifier(&self.verifier()).await?;
-        match server.has(&self.database).await? {
-            true => Ok(()),
-            false => server.clone_database(&template, &self.database).await,
+        let user = config.get_user().ok_or_else(|| wrong("it names no user"))?;
+        let database = config.get_dbname().unwrap_or(user);
+        if !is_url_safe(database) {
+            return Err(wrong(
+                "the name of its database has other characters than letters, digits, `_`, `-` and `.`",
+            ));
         }
+        let password = String::from_utf8_lossy(config.get_password().unwrap_or_default());
+        let mut vars = Login::new(user, password.into_owned(), database).vars();
+        vars.insert("maintenance".to_owned(), Var::plain(database));
+        let port = config.get_ports().first().copied().unwrap_or(5432);
+        Ok(External::new(host, port, vars))
     }
 }
 

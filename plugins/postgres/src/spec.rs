@@ -2,7 +2,7 @@
 
 use clnrm_runtime::Result;
 use clnrm_runtime::provision::pins;
-use clnrm_runtime::service::{ContainerSpec, File, ProcessSpec, Program, Seed, Template};
+use clnrm_runtime::service::{ContainerSpec, File, NamedProgram, ProcessSpec, Seed, Template};
 use postgres_protocol::password;
 
 use crate::config::{MAINTENANCE, PostgresPlugin};
@@ -12,6 +12,14 @@ const LOCALE: &str = match cfg!(target_os = "macos") {
     true => "--locale=C",
     false => "--locale=C.UTF-8",
 };
+
+const WELL_KNOWN: [&str; 5] = [
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/pgsql/bin",
+    "/usr/local/opt/postgresql@*/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+];
 
 impl PostgresPlugin {
     pub(crate) fn container(&self) -> Result<ContainerSpec> {
@@ -37,36 +45,20 @@ impl PostgresPlugin {
     }
 
     pub(crate) fn process(&self) -> Result<ProcessSpec> {
-        let mut process = ProcessSpec::new(Program::Named {
-            name: "postgres".to_owned(),
-            well_known: [
-                "/usr/lib/postgresql/*/bin",
-                "/usr/pgsql-*/bin",
-                "/usr/local/pgsql/bin",
-                "/usr/local/opt/postgresql@*/bin",
-                "/opt/homebrew/opt/postgresql@*/bin",
-            ]
-            .map(str::to_owned)
-            .into(),
+        let mut process = ProcessSpec::new(NamedProgram {
+            well_known: WELL_KNOWN.map(str::to_owned).into(),
             version: self.image_ref()?.major().map(|major| major.to_string()),
             require_version: self.require_version,
             provision: Some(pins::postgres()),
+            ..NamedProgram::new("postgres")
         });
         process.seed = Some(self.seed()?);
-        process.args = Template::list([
-            "-D",
-            "{data_dir}",
-            "-h",
-            "{host}",
-            "-p",
-            "{port}",
-            // Paths of sockets are limited to a hundred bytes, and nobody needs them.
-            "-c",
-            "unix_socket_directories=",
-            // In files below its own directory: nothing stays in /dev/shm.
-            "-c",
-            "dynamic_shared_memory_type=mmap",
-        ])?;
+        // Paths of sockets are limited to a hundred bytes, and nobody needs them.
+        // Shared memory lies in files below its own directory: nothing stays in /dev/shm.
+        process.args = Template::list(
+            "-D {data_dir} -h {host} -p {port} -c unix_socket_directories= -c dynamic_shared_memory_type=mmap"
+                .split(' '),
+        )?;
         process.args.extend(self.setting_arguments());
         process.refuses_root = true;
         Ok(process)

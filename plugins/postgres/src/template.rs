@@ -1,10 +1,11 @@
 //! The template that slices are cloned from: built once for all runs that share a server, then closed to everybody.
 
+use clnrm_runtime::migration::Step;
 use clnrm_runtime::service::InstanceKey;
-use clnrm_runtime::{CleanroomError, Result};
+use clnrm_runtime::{CleanroomError, Result, ServiceHandle};
 use tokio_postgres::error::{Error, ErrorPosition};
 
-use crate::migration::Step;
+use crate::config::PostgresPlugin;
 use crate::server::{Server, quoted, refused};
 
 /// The name of the template: everything that it is made of, hashed.
@@ -19,11 +20,29 @@ fn name_of(steps: &[Step], major: u32, role: &str) -> String {
     format!("clnrm_tpl_{key}")
 }
 
+/// Makes the template, and a first clone of it where the server is ours.
+pub(crate) async fn prepare(plugin: &PostgresPlugin, handle: &ServiceHandle) -> Result<()> {
+    let steps = plugin.sql().steps()?;
+    let server = Server::connect(handle).await?;
+    let template = name(&steps, &server);
+    build(&server, &template, &steps).await?;
+    if server.is_external {
+        return Ok(());
+    }
+    // Of two at once one would be refused: a role is updated by one alone.
+    server.lock("clnrm_role").await?;
+    server.keep_verifier(&plugin.verifier()).await?;
+    match server.has(&plugin.database).await? {
+        true => Ok(()),
+        false => server.clone_database(&template, &plugin.database).await,
+    }
+}
+
 /// Builds the template unless it is there. Two that build at once follow each other.
 ///
 /// It is renamed last, so a template that has its name is whole: nobody can
 /// connect to it, and so no clone of it ever waits.
-pub(crate) async fn build(server: &Server, template: &str, steps: &[Step]) -> Result<()> {
+async fn build(server: &Server, template: &str, steps: &[Step]) -> Result<()> {
     server.lock(template).await?;
     if server.has(template).await? {
         return Ok(());
@@ -71,7 +90,7 @@ fn broken(step: &Step, error: Error) -> CleanroomError {
         return refused(&format!("run `{}`", step.name), error);
     };
     let place = match answer.position() {
-        Some(ErrorPosition::Original(position)) => place(&step.sql, *position),
+        Some(ErrorPosition::Original(position)) => step.place(*position),
         _ => None,
     };
     let at = place.map_or(String::new(), |(line, column, _)| {
@@ -96,19 +115,6 @@ fn broken(step: &Step, error: Error) -> CleanroomError {
     }
 }
 
-/// Line, column and text of the line at a position in characters, all from 1.
-fn place(sql: &str, position: u32) -> Option<(usize, usize, &str)> {
-    let mut before = usize::try_from(position).ok()?.checked_sub(1)?;
-    for (number, line) in (1..).zip(sql.split('\n')) {
-        let length = line.chars().count();
-        if before <= length {
-            return Some((number, before + 1, line));
-        }
-        before -= length + 1;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,18 +124,6 @@ mod tests {
             name: "x".to_owned(),
             sql: sql.to_owned(),
         }
-    }
-
-    #[test]
-    fn a_position_counts_characters() {
-        assert_eq!(
-            place("SELECT 1;\n-- ä\nSELEC 2", 16),
-            Some((3, 1, "SELEC 2"))
-        );
-        assert_eq!(place("SELECT", 1), Some((1, 1, "SELECT")));
-        assert_eq!(place("a\nb", 2), Some((1, 2, "a")));
-        assert_eq!(place("a", 0), None);
-        assert_eq!(place("a", 9), None);
     }
 
     #[test]

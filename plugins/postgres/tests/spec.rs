@@ -6,6 +6,7 @@
     reason = "the helpers of a test fail as the test does"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -62,15 +63,11 @@ fn a_tag_changes_image_and_preferred_version() {
         spec.container.unwrap().image.to_string(),
         "postgres:16.3-alpine"
     );
-    let Program::Named {
-        version,
-        require_version,
-        ..
-    } = spec.process.unwrap().program
-    else {
+    let Program::Named(program) = spec.process.unwrap().program else {
         panic!("not a named program")
     };
-    assert_eq!((version.as_deref(), require_version), (Some("16"), true));
+    let version = program.version.as_deref();
+    assert_eq!((version, program.require_version), (Some("16"), true));
 }
 
 #[test]
@@ -154,11 +151,7 @@ fn braces_in_the_environment_are_not_holes() {
 #[test]
 fn a_url_survives_any_credentials() {
     let plugin = plugin().credentials("o'neil@x", "p@ss/w:rd#1 ä");
-    let external = External {
-        host: "h".to_owned(),
-        port: 1,
-        vars: Vec::new(),
-    };
+    let external = External::new("h", 1, BTreeMap::new());
     let handle = ServiceHandle::external("db", &spec(&plugin), external);
     assert_eq!(
         handle.url().unwrap(),

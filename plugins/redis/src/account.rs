@@ -4,7 +4,7 @@
 //! from numbers to names: claims are atomic, so that two runs can share a
 //! server. No test can select that database.
 
-use clnrm_runtime::service::{Secret, SliceId};
+use clnrm_runtime::service::{Login, Secret, SliceId};
 use clnrm_runtime::{CleanroomError, Result};
 use redis::{Connection, FromRedisValue, RedisResult, ToRedisArgs, cmd};
 
@@ -68,8 +68,8 @@ const FORBIDDEN: [&str; 19] = [
     "-module",
 ];
 
-/// Gives the slice a database and a user: returns the number and the password.
-pub(crate) fn open(connection: &mut Connection, id: &SliceId) -> Result<(i64, Secret)> {
+/// Gives the slice a database and a user of that.
+pub(crate) fn open(connection: &mut Connection, id: &SliceId) -> Result<Login> {
     let last = last_database(connection);
     let claim = (&id.name, id.number.max(1), last);
     let database: i64 = evaluate(connection, CLAIM, claim)?;
@@ -85,7 +85,7 @@ pub(crate) fn open(connection: &mut Connection, id: &SliceId) -> Result<(i64, Se
         // The first error says more than one of the clean-up.
         let _ = evaluate::<()>(connection, RELEASE, (&id.name, database, last));
     }
-    Ok((database, user?))
+    Ok(Login::new(&id.name, user?, database.to_string()))
 }
 
 /// Ends the connections of the slice's user, and removes it and its data.

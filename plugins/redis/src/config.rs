@@ -3,23 +3,29 @@
 use std::collections::BTreeMap;
 
 use clnrm_runtime::Result;
-use clnrm_runtime::plugin::Mistakes;
-use clnrm_runtime::service::{ImageRef, Secret};
+use clnrm_runtime::plugin::{Mistakes, Settings};
+use clnrm_runtime::service::{ImageRef, Login, Secret};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-/// Settings that have a method of their own, or are the backend's to choose.
-const RESERVED: [&str; 10] = [
-    "aclfile",
-    "appendonly",
-    "bind",
-    "daemonize",
-    "databases",
-    "dir",
-    "port",
-    "requirepass",
-    "unixsocket",
-    "user",
-];
+const SETTINGS: Settings = Settings {
+    server: "Redis",
+    punctuation: "-",
+    example: "`maxmemory-policy`",
+    reserved: &[
+        "aclfile",
+        "appendonly",
+        "bind",
+        "daemonize",
+        "databases",
+        "dir",
+        "port",
+        "requirepass",
+        "unixsocket",
+        "user",
+    ],
+    instead: "use `.password(..)`, `.databases(..)` or `.persistent()`; the rest is up to the backend",
+};
 
 /// A Redis with the default configuration.
 ///
@@ -35,17 +41,33 @@ pub fn plugin() -> RedisPlugin {
 }
 
 /// Knows how to run Redis. The crate's page lists what can be configured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, Setters)]
 #[serde(default, deny_unknown_fields)]
+#[setters(into, strip_option)]
 pub struct RedisPlugin {
+    /// The service's name, for a start by hand; a declaration has its own.
+    #[setters(rename = "named")]
     pub(crate) name: String,
+    /// Another image with the contract of the official one: Valkey's, a mirror's.
     image: String,
+    /// Another tag of the image.
     tag: Option<String>,
-    pub(crate) password: Secret,
+    /// The password of the user `default`. There is no server without one: any
+    /// user of the machine can connect to a port on loopback.
+    password: Secret,
+    /// How many numbered databases there are. Two are no test's: number 0, and
+    /// the last, which says whose the others are.
+    #[setters(into = false)]
     databases: u32,
+    /// Data survives a restart: every write goes to an append-only file.
+    #[setters(bool)]
     persistent: bool,
+    #[setters(skip)]
     config: BTreeMap<String, String>,
+    #[setters(skip)]
     pub(crate) env: BTreeMap<String, String>,
+    /// Makes a process of another major version than the image's an error.
+    #[setters(bool)]
     pub(crate) require_version: bool,
 }
 
@@ -66,50 +88,6 @@ impl Default for RedisPlugin {
 }
 
 impl RedisPlugin {
-    /// The service's name, for a start by hand; a declaration has its own.
-    #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// Another tag of the image.
-    #[must_use]
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.tag = Some(tag.into());
-        self
-    }
-
-    /// Another image with the contract of the official one: Valkey's, a mirror's.
-    #[must_use]
-    pub fn image(mut self, image: impl Into<String>) -> Self {
-        self.image = image.into();
-        self
-    }
-
-    /// The password of the user `default`. There is no server without one: any
-    /// user of the machine can connect to a port on loopback.
-    #[must_use]
-    pub fn password(mut self, password: impl Into<Secret>) -> Self {
-        self.password = password.into();
-        self
-    }
-
-    /// How many numbered databases there are. Two are no test's: number 0, and
-    /// the last, which says whose the others are.
-    #[must_use]
-    pub fn databases(mut self, databases: u32) -> Self {
-        self.databases = databases;
-        self
-    }
-
-    /// Data survives a restart: every write goes to an append-only file.
-    #[must_use]
-    pub fn persistent(mut self) -> Self {
-        self.persistent = true;
-        self
-    }
-
     /// A line of `redis.conf`, for example `("maxmemory-policy", "allkeys-lru")`.
     #[must_use]
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -124,16 +102,14 @@ impl RedisPlugin {
         self
     }
 
-    /// Makes a process of another major version than the image's an error.
-    #[must_use]
-    pub fn require_version(mut self) -> Self {
-        self.require_version = true;
-        self
-    }
-
     /// The image, at the tag that was asked for.
     pub(crate) fn image_ref(&self) -> Result<ImageRef> {
         ImageRef::at_tag(&self.image, self.tag.as_deref())
+    }
+
+    /// The user that may do everything, in the database that no test owns.
+    pub(crate) fn login(&self) -> Login {
+        Login::new("default", self.password.clone(), "0")
     }
 
     /// Reports everything that is wrong with it.
@@ -151,23 +127,11 @@ impl RedisPlugin {
             format!("`{}` databases are too few or too many", self.databases),
             "ask for 3 to 16384: number 0 and the last one are no test's",
         );
-        self.env
-            .keys()
-            .for_each(|name| mistakes.check_variable(name));
+        mistakes.check_variables(&self.env);
+        mistakes.check_settings(&SETTINGS, &self.config);
         for (key, value) in &self.config {
-            let is_key = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             mistakes.refuse_if(
-                key.is_empty() || !key.bytes().all(is_key),
-                format!("`{key}` is no setting of Redis"),
-                "settings look like `maxmemory-policy`",
-            );
-            mistakes.refuse_if(
-                RESERVED.contains(&key.as_str()),
-                format!("setting `{key}` is not free"),
-                "use `.password(..)`, `.databases(..)` or `.persistent()`; the rest is up to the backend",
-            );
-            mistakes.refuse_if(
-                value.contains(['\n', '\r', '\0']),
+                value.contains(['\n', '\r']),
                 format!("the value of setting `{key}` has several lines"),
                 "add one setting for each line",
             );
@@ -177,23 +141,17 @@ impl RedisPlugin {
 
     /// The text of `redis.conf`.
     pub(crate) fn conf(&self) -> String {
-        let mut lines = vec![
-            format!("requirepass {}", quoted(self.password.expose())),
-            format!("databases {}", self.databases),
-            format!("appendonly {}", if self.persistent { "yes" } else { "no" }),
-            "save \"\"".to_owned(),
-        ];
-        let own = self
-            .config
-            .iter()
-            .map(|(key, value)| format!("{key} {value}"));
-        lines.extend(own);
-        lines.join("\n") + "\n"
+        // Each byte is escaped: a password may have any.
+        let password = self.password.expose().bytes();
+        let password: String = password.map(|byte| format!("\\x{byte:02x}")).collect();
+        let mut conf = format!(
+            "requirepass \"{password}\"\ndatabases {}\nappendonly {}\nsave \"\"\n",
+            self.databases,
+            if self.persistent { "yes" } else { "no" }
+        );
+        for (key, value) in &self.config {
+            conf.extend([key, " ", value, "\n"]);
+        }
+        conf
     }
-}
-
-/// An argument of `redis.conf`, each byte of it escaped.
-fn quoted(text: &str) -> String {
-    let escaped: String = text.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
-    format!("\"{escaped}\"")
 }

@@ -53,7 +53,6 @@ mod connection;
 mod handle;
 mod plugin;
 mod spec;
-mod url;
 
 pub use config::{RedisPlugin, plugin};
 pub use handle::Redis;

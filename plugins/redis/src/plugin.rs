@@ -1,17 +1,18 @@
 //! Redis as a plugin.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clnrm_runtime::backend::BackendKind;
 use clnrm_runtime::plugin::{External, Location, PluginRegistration, from_config};
-use clnrm_runtime::service::{Isolation, Port, Slice, SliceId, Spec, Template, Wait};
+use clnrm_runtime::service::{
+    Isolation, Login, Port, Secret, Slice, SliceId, Spec, Template, Wait,
+};
 use clnrm_runtime::{CleanroomError, Result, ServiceHandle, ServicePlugin};
-use redis::cmd;
+use redis::{ConnectionAddr, IntoConnectionInfo as _, cmd};
 
+use crate::account;
 use crate::config::RedisPlugin;
 use crate::connection::{connect, refused, takes_any_password};
-use crate::{account, url};
 
 /// The type of service.
 const TYPE: &str = "redis";
@@ -27,21 +28,13 @@ impl ServicePlugin for RedisPlugin {
 
     fn spec(&self) -> Result<Option<Spec>> {
         self.check()?;
-        let env = |(name, value): (&String, &String)| (name.clone(), Template::literal(value));
         Ok(Some(Spec {
             container: Some(self.container()?),
             process: Some(self.process()?),
-            ports: BTreeMap::from([("main".to_owned(), Port::tcp(6379))]),
-            env: self.env.iter().map(env).collect(),
-            vars: url::vars("default", Some(&self.password), 0).into(),
-            exports: Template::map([
-                ("url", "redis://{userinfo}{host}:{port}/{database}"),
-                ("host", "{host}"),
-                ("port", "{port}"),
-                ("username", "{username}"),
-                ("password", "{password}"),
-                ("database", "{database}"),
-            ])?,
+            ports: Port::main(6379),
+            env: Template::literals(&self.env),
+            vars: self.login().vars(),
+            exports: Login::exports("redis")?,
             wait: Wait::Plugin,
             ..Spec::default()
         }))
@@ -67,9 +60,8 @@ impl ServicePlugin for RedisPlugin {
     }
 
     fn slice(&self, handle: &ServiceHandle, id: &SliceId) -> Result<Slice> {
-        let (database, password) = account::open(&mut connect(handle)?, id)?;
-        let vars = url::vars(&id.name, Some(&password), database);
-        Ok(Slice::new(id.clone(), vars))
+        let login = account::open(&mut connect(handle)?, id)?;
+        Ok(Slice::new(id.clone(), login.vars()))
     }
 
     fn drop_slice(&self, handle: &ServiceHandle, slice: &Slice) -> Result<()> {
@@ -95,7 +87,24 @@ impl ServicePlugin for RedisPlugin {
     }
 
     fn external(&self, url: &str) -> Result<External> {
-        url::read_url(url)
+        // The URL itself is left out: a password may stand in it.
+        let wrong = |why: &str| {
+            CleanroomError::validation_error(format!("bad Redis URL: {why}"))
+                .with_hint("write `redis://user:password@host:6379/0`")
+        };
+        let info = url.into_connection_info();
+        let info = info.map_err(|error| wrong("it does not parse").with_source(error))?;
+        let ConnectionAddr::Tcp(host, port) = info.addr() else {
+            let why = "it names no host and port that can be reached without TLS";
+            return Err(wrong(why));
+        };
+        let settings = info.redis_settings();
+        let login = Login {
+            user: settings.username().unwrap_or("default").to_owned(),
+            password: settings.password().map(Secret::from),
+            database: settings.db().to_string(),
+        };
+        Ok(External::new(host, *port, login.vars()))
     }
 }
 

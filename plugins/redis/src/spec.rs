@@ -2,12 +2,20 @@
 
 use clnrm_runtime::Result;
 use clnrm_runtime::provision::pins;
-use clnrm_runtime::service::{ContainerSpec, File, ProcessSpec, Program, Template};
+use clnrm_runtime::service::{ContainerSpec, File, NamedProgram, ProcessSpec, Template};
 
 use crate::config::RedisPlugin;
 
 /// Inside a container: a place that every image has.
 const CONTAINER_CONF: &str = "/etc/clnrm-redis.conf";
+
+const WELL_KNOWN: [&str; 5] = [
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+    "/usr/local/opt/redis*/bin",
+    "/opt/homebrew/opt/redis*/bin",
+];
 
 impl RedisPlugin {
     pub(crate) fn container(&self) -> Result<ContainerSpec> {
@@ -19,30 +27,15 @@ impl RedisPlugin {
     }
 
     pub(crate) fn process(&self) -> Result<ProcessSpec> {
-        let mut process = ProcessSpec::new(Program::Named {
-            name: "redis-server".to_owned(),
-            well_known: [
-                "/usr/bin",
-                "/usr/local/bin",
-                "/opt/homebrew/bin",
-                "/usr/local/opt/redis*/bin",
-                "/opt/homebrew/opt/redis*/bin",
-            ]
-            .map(str::to_owned)
-            .into(),
+        let mut process = ProcessSpec::new(NamedProgram {
+            well_known: WELL_KNOWN.map(str::to_owned).into(),
             version: self.image_ref()?.major().map(|major| major.to_string()),
             require_version: self.require_version,
             provision: Some(pins::redis()),
+            ..NamedProgram::new("redis-server")
         });
-        process.args = Template::list([
-            "redis.conf",
-            "--port",
-            "{port}",
-            "--bind",
-            "{host}",
-            "--dir",
-            "{data_dir}",
-        ])?;
+        process.args =
+            Template::list("redis.conf --port {port} --bind {host} --dir {data_dir}".split(' '))?;
         process.files = vec![self.conf_file("redis.conf", 0o600)];
         Ok(process)
     }

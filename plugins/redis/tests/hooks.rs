@@ -29,7 +29,7 @@ fn connect(server: &Server, slice: &Slice) -> RedisResult<Connection> {
     let external = External {
         host: here.host().unwrap().to_owned(),
         port: here.port().unwrap(),
-        vars: slice.vars.clone().into_iter().collect(),
+        vars: slice.vars.clone(),
     };
     let spec = plugin().spec().unwrap().unwrap();
     let handle = ServiceHandle::external("cache", &spec, external);

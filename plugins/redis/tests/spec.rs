@@ -6,6 +6,7 @@
     reason = "the helpers of a test fail as the test does"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clnrm_redis::{Redis, RedisPlugin, plugin};
@@ -48,15 +49,11 @@ fn a_tag_changes_image_and_preferred_version() {
         spec.container.unwrap().image.to_string(),
         "redis:8.2-alpine"
     );
-    let Program::Named {
-        version,
-        require_version,
-        ..
-    } = spec.process.unwrap().program
-    else {
+    let Program::Named(program) = spec.process.unwrap().program else {
         panic!("not a named program")
     };
-    assert_eq!((version.as_deref(), require_version), (Some("8"), true));
+    let version = program.version.as_deref();
+    assert_eq!((version, program.require_version), (Some("8"), true));
 }
 
 #[test]
@@ -132,11 +129,7 @@ fn braces_in_the_environment_are_not_holes() {
 #[test]
 fn a_url_survives_any_password() {
     let plugin = plugin().password("p@ss/w:rd#1");
-    let external = External {
-        host: "h".to_owned(),
-        port: 1,
-        vars: Vec::new(),
-    };
+    let external = External::new("h", 1, BTreeMap::new());
     let handle = ServiceHandle::external("cache", &spec(&plugin), external);
     assert_eq!(
         handle.url().unwrap(),

@@ -14,6 +14,7 @@ use clnrm::service::{Spec, Template};
 use clnrm_runtime::__private::inventory;
 use clnrm_runtime::declare::{Attachment, Service, ServiceDeclaration};
 use clnrm_runtime::plugin::External;
+use std::collections::BTreeMap;
 
 /// The declaration of a service of this binary.
 #[track_caller]
@@ -35,7 +36,7 @@ fn lease_of<S: Service>(needs: Vec<(String, Option<Attachment>)>) -> Attachment 
     let external = External {
         host: format!("{}.test", S::NAME),
         port: 1000,
-        vars: Vec::new(),
+        vars: BTreeMap::new(),
     };
     let handle = clnrm::ServiceHandle::external(S::NAME, &spec_of::<S>(), external);
     Attachment { handle, needs }

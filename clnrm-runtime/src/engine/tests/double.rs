@@ -149,7 +149,7 @@ impl Hooks for Double {
         Ok(External {
             host: host.to_owned(),
             port: port.parse().unwrap(),
-            vars: Vec::new(),
+            vars: BTreeMap::new(),
         })
     }
 

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::declare::{Need, TestDescriptor};
-use crate::service::{ContainerSpec, Isolation, Port, ProcessSpec, Program, Scope, Spec};
+use crate::service::{
+    ContainerSpec, Isolation, NamedProgram, Port, ProcessSpec, Program, Scope, Spec,
+};
 
 const BINARY: &str = "shop::it";
 
@@ -222,13 +224,7 @@ fn id(name: &str) -> ServiceId {
 }
 
 fn named(name: &str) -> Program {
-    Program::Named {
-        name: name.to_owned(),
-        well_known: Vec::new(),
-        version: None,
-        require_version: false,
-        provision: None,
-    }
+    NamedProgram::new(name).into()
 }
 
 /// An API of the workspace over a database and a cache.

@@ -1,6 +1,6 @@
 //! Service types of the shop's own: one derived, one written by hand.
 
-use clnrm::service::{Port, ProcessSpec, Program, Spec, Template, Wait};
+use clnrm::service::{NamedProgram, Port, ProcessSpec, Spec, Template, Wait};
 use clnrm::{CleanroomError, Result, Running, ServiceHandle, ServicePlugin};
 use serde::{Deserialize, Serialize};
 
@@ -38,30 +38,15 @@ impl ServicePlugin for Archive {
     }
 
     fn spec(&self) -> Result<Option<Spec>> {
-        let template = |text: &str| text.parse::<Template>();
-        let args = ["-m", "http.server", "{port}", "--bind", "{host}"].map(template);
-        let mut process = ProcessSpec::new(Program::Named {
-            name: "python3".to_owned(),
-            well_known: Vec::new(),
-            version: None,
-            require_version: false,
-            provision: None,
-        });
-        let malformed = |error| CleanroomError::validation_error("malformed").with_source(error);
-        process.args = args
-            .into_iter()
-            .collect::<std::result::Result<_, _>>()
-            .map_err(malformed)?;
+        let mut process = ProcessSpec::new(NamedProgram::new("python3"));
+        process.args = Template::list(["-m", "http.server", "{port}", "--bind", "{host}"])?;
         let mut spec = Spec {
             process: Some(process),
             wait: Wait::Plugin,
             ..Spec::default()
         };
         spec.ports.insert("main".to_owned(), Port::tcp(8000));
-        spec.exports.insert(
-            "url".to_owned(),
-            template("http://{host}:{port}").map_err(malformed)?,
-        );
+        spec.exports = Template::map([("url", "http://{host}:{port}")])?;
         Ok(Some(spec))
     }
 

@@ -8,6 +8,7 @@
 
 mod mistakes;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use clnrm_runtime::backend::BackendKind;
 use clnrm_runtime::declare::{Service, ServiceDeclaration};
 use clnrm_runtime::plugin::{External, PluginRegistration};
 use clnrm_runtime::service::{
-    ContainerSpec, Isolation, Port, PortProtocol, Program, Spec, Template, Volume, Wait,
+    ContainerSpec, Isolation, NamedProgram, Port, PortProtocol, Spec, Template, Volume, Wait,
 };
 use clnrm_runtime::{ErrorKind, ServiceHandle, ServicePlugin};
 use serde_json::json;
@@ -226,21 +227,14 @@ fn a_program_is_told_its_port() {
     let process = spec.process.unwrap();
     assert_eq!(texts(&process.args), ["-p", "{port}"]);
     assert_eq!(process.env["PORT"].to_string(), "{port}");
-    let Program::Named { name, .. } = process.program else {
-        panic!("not a named program")
-    };
-    assert_eq!(name, "nats-server");
+    assert_eq!(process.program, NamedProgram::new("nats-server").into());
     let both = self::spec(&web().program("nginx"));
     assert!(both.container.is_some() && both.process.is_some());
 }
 
 #[test]
 fn exports_say_where_it_answers() {
-    let external = || External {
-        host: "h".to_owned(),
-        port: 81,
-        vars: Vec::new(),
-    };
+    let external = || External::new("h", 81, BTreeMap::new());
     let url =
         |plugin: &GenericPlugin| ServiceHandle::external("web", &spec(plugin), external()).url();
     assert_eq!(url(&web().port(80)).unwrap(), "tcp://h:81");

@@ -162,11 +162,12 @@ fn all_mistakes_are_reported_at_once_and_once() {
         .port("x")
         .ready(Wait::http("/"))
         .memory("y")
-        .volume("z");
+        .volume("z")
+        .workdir("site");
     let error = plugin.spec().unwrap_err();
     assert_eq!(
         error.to_string().lines().next().unwrap(),
-        "`generic` is misconfigured in 4 places"
+        "`generic` is misconfigured in 5 places"
     );
     assert!(
         error.context("mistake 1").unwrap().contains("bad port `x`"),

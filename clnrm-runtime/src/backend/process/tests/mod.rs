@@ -22,7 +22,7 @@ use crate::error::CleanroomError;
 use crate::keeper::Keeper;
 use crate::run::Run;
 use crate::service::{
-    InstanceId, InstanceKey, MAIN_PORT, Port, ProcessSpec, Program, Spec, Template,
+    InstanceId, InstanceKey, MAIN_PORT, NamedProgram, Port, ProcessSpec, Spec, Template,
 };
 
 /// Longer than anything here takes on a busy machine.
@@ -152,13 +152,7 @@ async fn end(run: Run, keeper: Keeper, backend: ProcessBackend) {
 
 /// A Perl script, which every Debian can run: `$ARGV[0]` is its first port.
 fn perl(script: &str, ports: &[&str]) -> Spec {
-    let mut process = ProcessSpec::new(Program::Named {
-        name: "perl".to_owned(),
-        well_known: Vec::new(),
-        version: None,
-        require_version: false,
-        provision: None,
-    });
+    let mut process = ProcessSpec::new(NamedProgram::new("perl"));
     process.args = vec![Template::literal("-e"), Template::literal(script)];
     if !ports.is_empty() {
         process.args.push("{port}".parse().unwrap());
