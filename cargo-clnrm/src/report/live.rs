@@ -354,6 +354,7 @@ mod tests {
           TRY 2 PASS [   0.100s] (3/9) shop::it carts::flaky
           TRY 1 ABRT [   0.100s] (───) shop::it carts::never
           TRY 2 SEGV [   0.100s] (4/9) shop::it carts::never
+                SLOW [>  1.000s] (───) shop::it carts::leaks
                 LEAK [   0.100s] (5/9) shop::it carts::leaks
                 SLOW [>  1.000s] (───) shop::it carts::hangs
          TERMINATING [>  2.000s] (───) shop::it carts::hangs

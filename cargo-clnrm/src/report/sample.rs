@@ -315,6 +315,7 @@ fn tests() -> Vec<Envelope> {
             3_200,
             RunEvent::TestFinished(second_try("carts::never", Status::Signal { signal: 11 })),
         ),
+        at(3_250, slow("carts::leaks", 1_000, false)),
         at(3_300, finished("carts::leaks", Status::Leak)),
         at(3_400, slow("carts::hangs", 1_000, false)),
         at(4_400, slow("carts::hangs", 2_000, true)),

@@ -26,7 +26,7 @@ where
     F: Future<Output = R>,
 {
     let ran = with_leases(case, |runtime, needs, limit| {
-        let output = runtime.block_on(limited(case, limit, body(needs)))?;
+        let output = runtime.block_on(limited(case, "test", limit, body(needs)))?;
         Ok(output.report())
     });
     match ran {
@@ -66,7 +66,7 @@ where
     F: Future<Output = ()>,
 {
     let ran = with_leases(case, |runtime, needs, limit| {
-        runtime.block_on(limited(case, limit, body(needs)))?;
+        runtime.block_on(limited(case, "test", limit, body(needs)))?;
         Ok(ExitCode::SUCCESS)
     });
     if let Err(error) = ran {
@@ -89,8 +89,8 @@ pub fn run_sync_should_panic<P: Needs>(case: &'static TestCase, body: impl FnOnc
     }
 }
 
-/// Leases, sets up, runs, gives back. The body gets the time that it may take,
-/// unless the coordinator sees to that.
+/// Leases, sets up, runs, gives back. Set-up and body each get the time that the
+/// test may take, unless the coordinator sees to that.
 fn with_leases<P: Needs>(
     case: &'static TestCase,
     body: impl FnOnce(&Runtime, P, Option<Duration>) -> Result<ExitCode>,
@@ -98,15 +98,16 @@ fn with_leases<P: Needs>(
     crate::host::serve_if_asked();
     let runtime = runtime(case.flavor)?;
     let mut held = Held::acquire(case)?;
-    let needs = match runtime.block_on(P::build(held.leases())) {
-        Ok(needs) => needs,
-        Err(error) => {
+    let limit = case.timeout().filter(|_| !held.is_watched());
+    let needs = P::build(held.leases());
+    let needs = match runtime.block_on(limited(case, "the set-up of test", limit, needs)) {
+        Ok(Ok(needs)) => needs,
+        Ok(Err(error)) | Err(error) => {
             held.finish(Outcome::NotSetUp, Some(error.report()))?;
             return Err(error);
         }
     };
     held.begin_body()?;
-    let limit = case.timeout().filter(|_| !held.is_watched());
     // The body's values are moved into it and dropped in it; nothing of ours is shared with it.
     let ran = catch_unwind(AssertUnwindSafe(|| body(&runtime, needs, limit)));
     // Connections of tasks that the body left behind end here, before their services do.
@@ -136,21 +137,22 @@ fn with_leases<P: Needs>(
     }
 }
 
-/// The body, for as long as it may take.
+/// A part of the test, called `what`, for as long as it may take.
 async fn limited<F: Future>(
     case: &TestCase,
+    what: &str,
     limit: Option<Duration>,
-    body: F,
+    part: F,
 ) -> Result<F::Output> {
     let Some(limit) = limit else {
-        return Ok(body.await);
+        return Ok(part.await);
     };
     let overran = |_| {
         let path = case.declaration.path;
-        CleanroomError::timeout_error(format!("test `{path}` runs longer than its {limit:?}"))
+        CleanroomError::timeout_error(format!("{what} `{path}` runs longer than its {limit:?}"))
             .with_hint("raise its `timeout`, or look at what it waits for")
     };
-    tokio::time::timeout(limit, body).await.map_err(overran)
+    tokio::time::timeout(limit, part).await.map_err(overran)
 }
 
 fn runtime(flavor: Flavor) -> Result<Runtime> {

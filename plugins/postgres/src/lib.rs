@@ -30,7 +30,7 @@
 //! Settings that it has unless told otherwise: `fsync` and `full_page_writes`
 //! are off, since no test outlives the machine (`synchronous_commit` is on: it
 //! then costs nothing, and a killed server keeps what it has committed);
-//! `max_connections` is 200; `timezone` is UTC. Text sorts by code points
+//! `max_connections` is 200; `timezone` is UTC; `log_checkpoints` is off. Text sorts by code points
 //! (`C.UTF-8`) on every backend. Passwords cross the loopback as they are, which
 //! saves a test binary without optimizations 70 ms for each connection.
 //!

@@ -17,7 +17,7 @@ pub struct Counts {
     pub flaky: usize,
     /// Of those, the ones that left something which held their output open.
     pub leaky: usize,
-    /// Tests that were slow, however they ended.
+    /// Tests that passed, and had been slow.
     pub slow: usize,
     /// Tests that failed in a way that is none of the next two.
     pub failed: usize,
@@ -83,11 +83,13 @@ impl Tally {
             RunEvent::Leak(_) => self.counts.leaks += 1,
             RunEvent::TestSlow { test, .. } => {
                 self.slow.insert(test.clone());
-                self.counts.slow = self.slow.len();
             }
             RunEvent::TestFinished(attempt) => {
                 self.counts.flaky += usize::from(attempt.is_flaky());
+                let passed = self.counts.passed;
                 self.finished(&attempt.status);
+                let has_passed = self.counts.passed > passed;
+                self.counts.slow += usize::from(has_passed && self.slow.contains(&attempt.test));
             }
             _ => {}
         }
