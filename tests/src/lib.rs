@@ -9,6 +9,15 @@ mod diagnostic;
 mod engine;
 mod project;
 
+// What the documents show compiles: `documents/build.rs` makes the copies.
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/README.md"))]
+mod readme {}
+
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/plugins.md"))]
+mod guide {}
+
 pub use diagnostic::diagnostics;
 pub use engine::engine_answers;
 pub use project::{Project, files, workspace_root};
