@@ -77,6 +77,33 @@ async fn postgres_is_initialised_and_pooled() {
     plugin.stop(handle).unwrap();
 }
 
+/// A server in a container, whose template is made of a directory of migrations.
+#[clnrm::service(clnrm::postgres::plugin().migrations("tests/integration_plugins/migrations"))]
+struct Migrated(Postgres);
+
+/// Two tests write the same row where one server was migrated once.
+async fn is_migrated_and_alone(db: &Migrated) {
+    engine_or_skip!();
+    assert!(db.container_id().is_some());
+    assert!(db.slice().is_some());
+    let client = db.connect().await.unwrap();
+    let stock = client.query("SELECT sku, n FROM stock", &[]).await.unwrap();
+    let stock: Vec<(String, i32)> = stock.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(stock, [("tea".to_owned(), 7)]);
+    let sale = "UPDATE stock SET n = n - 1; INSERT INTO stock VALUES ('coffee', 1)";
+    client.batch_execute(sale).await.unwrap();
+}
+
+#[clnrm::test]
+async fn a_directory_of_migrations_meets_a_container(db: &Migrated) {
+    is_migrated_and_alone(db).await;
+}
+
+#[clnrm::test]
+async fn a_directory_of_migrations_meets_a_container_once(db: &Migrated) {
+    is_migrated_and_alone(db).await;
+}
+
 /// A Redis that keeps its data.
 #[clnrm::service(clnrm::redis::plugin().persistent().config("maxmemory", "64mb"), scope = "test")]
 struct Kept(Redis);
