@@ -74,6 +74,11 @@ const RECIPE: &str = "clnrm-test.recipe";
 /// The label of intermediate images, which are removed after the build.
 const STAGE: &str = "clnrm-test.stage";
 
+/// The names of the images.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    IMAGES.iter().map(|image| image.name)
+}
+
 /// A container engine that answered.
 #[derive(Debug)]
 pub(crate) struct Engine {

@@ -1,10 +1,12 @@
-//! The project's own tasks: the gate, the images that the container tests use, and the benchmarks.
+//! The project's own tasks: the gate, the images that the container tests use, the benchmarks, and what is checked too
+//! seldom to be in the gate: Podman.
 
 mod audit;
 mod error;
 mod gate;
 mod image;
 mod package;
+mod podman;
 mod shell;
 mod step;
 
@@ -54,6 +56,15 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Run the container tests on Podman. The gate does not.
+    ///
+    /// On a Debian machine it first installs podman, netavark, aardvark-dns and iproute2 with apt, without starting a
+    /// service, and builds the test images on Docker (see `cargo xtask images`). Then, as root, it starts Podman's API in
+    /// namespaces of processes, mounts and network of its own, with its images and containers in a temporary directory,
+    /// copies the images there, and runs the tests of the docker backend, the container tests of the plugins, and the
+    /// shop. All of it ends with the namespaces but for empty control groups, `libpod_parent`, and an index of layers in
+    /// /var/lib/containers/cache.
+    Podman(podman::Options),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +85,7 @@ fn run(task: Task) -> Result<()> {
             .args(arguments)
             .show()
             .run(),
+        Task::Podman(options) => podman::run(&options),
     }
 }
 

@@ -109,6 +109,13 @@ impl Cmd {
         Ok(out)
     }
 
+    /// Starts the command, and leaves it to end with the namespace that it is in.
+    pub(crate) fn leave(mut self) -> Result<()> {
+        self.0.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = self.0.spawn();
+        child.map(drop).map_err(|source| self.spawn_error(source))
+    }
+
     /// Runs the command, hands over each line of its output, and shows the last of them where it fails.
     pub(crate) fn stream(mut self, mut line: impl FnMut(&str)) -> Result<()> {
         let command = self.to_string();

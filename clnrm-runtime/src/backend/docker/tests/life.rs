@@ -70,6 +70,10 @@ async fn stop_and_remove_may_be_repeated_and_come_too_late() {
     world.backend.remove(&id).await.unwrap();
     world.backend.remove(&id).await.unwrap();
 
+    if world.is_podman() {
+        eprintln!("SKIPPED in part, as Podman 4 leaves out the labels of anonymous volumes");
+        return;
+    }
     let (id, _) = world.start("by-others", sleeper).await;
     // By somebody who leaves the volume.
     let options = testcontainers::bollard::query_parameters::RemoveContainerOptionsBuilder::new()
@@ -77,7 +81,7 @@ async fn stop_and_remove_may_be_repeated_and_come_too_late() {
         .build();
     let removed = world.docker().remove_container(id.as_str(), Some(options));
     removed.await.unwrap();
-    assert_eq!(world.left().await.len(), world.labelled(1), "the volume");
+    assert_eq!(world.left().await.len(), 1, "the volume");
     world.backend.stop(&id, NOW).await.unwrap();
     world.backend.remove(&id).await.unwrap();
     assert_eq!(world.state(&id).await, State::Gone);
