@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use super::settings::Ended;
 use crate::cli::PlanArgs;
 use crate::discover::{
-    Build, BuildMessage, Discovered, SectionError, Selected, TestBinary, descriptors, graph, select,
+    Build, BuildMessage, Built, Discovered, SectionError, Selected, TestBinary, descriptors, graph,
+    select,
 };
 use crate::exit;
 use crate::filter::{Filter, Selection};
@@ -106,7 +107,7 @@ pub async fn discover(
         built
     };
     let mut binaries = Vec::new();
-    let mut plain = Vec::new();
+    let mut plain: Vec<TestBinary> = Vec::new();
     let mut crates = 0;
     let mut unreadable = None;
     let mut hear = |message| match message {
@@ -135,7 +136,9 @@ pub async fn discover(
                     tests,
                 });
             }
-            Err(error) => unreadable = Some(error),
+            Err(error) => {
+                unreadable.get_or_insert(error);
+            }
         },
     };
     let listening = async {
@@ -144,7 +147,7 @@ pub async fn discover(
         }
     };
     let (built, ()) = tokio::join!(building, listening);
-    let success = built?;
+    let Built { success, programs } = built?;
     tell(RunEvent::BuildFinished {
         success,
         elapsed: begun.elapsed(),
@@ -157,6 +160,10 @@ pub async fn discover(
     }
     if let Some(error) = unreadable {
         return Err(cannot_list(error));
+    }
+    let ours = binaries.iter_mut().map(|found| &mut found.binary);
+    for binary in ours.chain(&mut plain) {
+        binary.add_programs(&programs);
     }
     binaries.sort_by(|a, b| a.binary.id.cmp(&b.binary.id));
     let selected = select(

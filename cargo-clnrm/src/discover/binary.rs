@@ -27,7 +27,8 @@ pub struct TestBinary {
     pub harness: bool,
     /// Whether it is of a library that has documentation tests.
     pub doctests: bool,
-    /// The environment that cargo gives tests at run time.
+    /// The environment that cargo gives tests at run time. It is whole once
+    /// it has [the programs](Self::add_programs) of the build.
     pub env: BTreeMap<String, String>,
 }
 
@@ -73,22 +74,14 @@ impl TestKind {
 
 impl TestBinary {
     /// The test binary of an artifact, if it is one: built for tests, with an
-    /// executable, of a package of the workspace. `bins` are the executables
-    /// of the workspace that this build made, by package and name.
+    /// executable, of a package of the workspace.
     #[must_use]
-    pub fn of(
-        artifact: &Artifact,
-        metadata: &Metadata,
-        bins: &BTreeMap<(String, String), PathBuf>,
-    ) -> Option<Self> {
+    pub fn of(artifact: &Artifact, metadata: &Metadata) -> Option<Self> {
         if !artifact.profile.test {
             return None;
         }
         let path = artifact.executable.clone()?.into_std_path_buf();
-        let package = metadata
-            .packages
-            .iter()
-            .find(|package| package.id == artifact.package_id)?;
+        let package = package_of(artifact, metadata)?;
         let kind = TestKind::of(&artifact.target.kind);
         let (name, target) = (package.name.to_string(), artifact.target.name.clone());
         let id = match kind {
@@ -107,16 +100,7 @@ impl TestBinary {
             .map(|dir| dir.as_std_path());
         let doctests =
             kind == TestKind::Lib && artifact.target.doctest && sources.is_some_and(has_doctests);
-        let mut env = package_env(package, dir.display().to_string());
-        for ((owner, bin), path) in bins {
-            if *owner == name {
-                env.insert(format!("CARGO_BIN_EXE_{bin}"), path.display().to_string());
-            }
-            env.insert(
-                clnrm_runtime::config::bin_variable(owner, bin),
-                path.display().to_string(),
-            );
-        }
+        let env = package_env(package, dir.display().to_string());
         Some(Self {
             id,
             package: name,
@@ -129,6 +113,45 @@ impl TestBinary {
             env,
         })
     }
+
+    /// Names the programs in its environment: all of the workspace, as a
+    /// service of one package may be a program of another.
+    pub fn add_programs(&mut self, programs: &Programs) {
+        for ((owner, name), path) in &programs.0 {
+            let path = path.display().to_string();
+            if *owner == self.package {
+                let own = format!("CARGO_BIN_EXE_{name}");
+                self.env.insert(own, path.clone());
+            }
+            let variable = clnrm_runtime::config::bin_variable(owner, name);
+            self.env.insert(variable, path);
+        }
+    }
+}
+
+/// The programs of a workspace that a build made: where they are, by package
+/// and name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Programs(BTreeMap<(String, String), PathBuf>);
+
+impl Programs {
+    /// Adds the program of an artifact, if it is one.
+    pub(super) fn add(&mut self, artifact: &Artifact, metadata: &Metadata) {
+        if artifact.profile.test || !artifact.target.kind.contains(&TargetKind::Bin) {
+            return;
+        }
+        if let Some(package) = package_of(artifact, metadata)
+            && let Some(path) = artifact.executable.clone()
+        {
+            let key = (package.name.to_string(), artifact.target.name.clone());
+            self.0.insert(key, path.into_std_path_buf());
+        }
+    }
+}
+
+fn package_of<'a>(artifact: &Artifact, metadata: &'a Metadata) -> Option<&'a Package> {
+    let mut packages = metadata.packages.iter();
+    packages.find(|package| package.id == artifact.package_id)
 }
 
 /// What cargo sets for tests at run time, besides what it compiled in.

@@ -1,18 +1,17 @@
 //! `cargo test --no-run`, streamed: each test binary is given as soon as it exists.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 
 use cargo_metadata::diagnostic::DiagnosticLevel;
-use cargo_metadata::{Message, Metadata, TargetKind};
+use cargo_metadata::{Message, Metadata};
 use clnrm_runtime::program::cargo;
 use clnrm_runtime::{CleanroomError, Result};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use super::TestBinary;
+use super::{Programs, TestBinary};
 use crate::cli::{PlanArgs, Selection};
 
 /// What a build says while it goes on.
@@ -32,8 +31,18 @@ pub enum BuildMessage {
         /// Whether it is an error.
         error: bool,
     },
-    /// A test binary exists.
+    /// A test binary exists. It can be read; to be run it needs the
+    /// [`Built::programs`], some of which may still be in the making.
     Binary(Box<TestBinary>),
+}
+
+/// What a build has come to.
+#[derive(Debug)]
+pub struct Built {
+    /// Whether it succeeded.
+    pub success: bool,
+    /// The programs of the workspace that it made.
+    pub programs: Programs,
 }
 
 /// A workspace, and what to build of it.
@@ -88,11 +97,17 @@ impl Build {
         &self.metadata
     }
 
-    /// Builds, and sends what happens. Returns whether the build succeeded.
+    /// Where cargo puts what it builds.
+    #[must_use]
+    pub fn target_dir(&self) -> &Path {
+        self.metadata.target_directory.as_std_path()
+    }
+
+    /// Builds, and sends what happens as it happens.
     ///
     /// # Errors
     /// When cargo cannot be run.
-    pub async fn run(&self, messages: &mpsc::UnboundedSender<BuildMessage>) -> Result<bool> {
+    pub async fn run(&self, messages: &mpsc::UnboundedSender<BuildMessage>) -> Result<Built> {
         let format = if self.colored {
             "json-diagnostic-rendered-ansi"
         } else {
@@ -111,87 +126,53 @@ impl Build {
         let mut child = command.spawn().map_err(cannot)?;
         let stderr = child.stderr.take();
         let progress = tokio::spawn(relay_errors(stderr, messages.clone()));
+        let mut programs = Programs::default();
         if let Some(stdout) = child.stdout.take() {
             let mut lines = BufReader::new(stdout).lines();
-            let mut bins = BTreeMap::new();
-            let mut held = Vec::new();
             while let Some(line) = lines.next_line().await.map_err(cannot)? {
-                self.message(&line, messages, &mut bins, &mut held);
-            }
-            for artifact in held {
-                self.binary(&artifact, messages, &bins);
+                self.message(&line, messages, &mut programs);
             }
         }
         let status = child.wait().await.map_err(cannot)?;
         // The task ends with the pipe; a panic of it loses text, not the result.
         let _ = progress.await;
-        Ok(status.success())
+        Ok(Built {
+            success: status.success(),
+            programs,
+        })
     }
 
     fn message(
         &self,
         line: &str,
         messages: &mpsc::UnboundedSender<BuildMessage>,
-        bins: &mut BTreeMap<(String, String), PathBuf>,
-        held: &mut Vec<cargo_metadata::Artifact>,
+        programs: &mut Programs,
     ) {
         let Ok(message) = serde_json::from_str::<Message>(line) else {
             return;
         };
-        let said = match message {
+        // Nobody listens only when the run is over.
+        let tell = |said| drop(messages.send(said));
+        match message {
             Message::CompilerArtifact(artifact) => {
-                let name = artifact.target.name.clone();
-                let fresh = artifact.fresh;
-                if let Some(path) = self.executable(&artifact) {
-                    bins.insert(path.0, path.1);
+                programs.add(&artifact, &self.metadata);
+                let binary = TestBinary::of(&artifact, &self.metadata);
+                tell(BuildMessage::Compiled {
+                    name: artifact.target.name,
+                    fresh: artifact.fresh,
+                });
+                if let Some(binary) = binary {
+                    tell(BuildMessage::Binary(Box::new(binary)));
                 }
-                if artifact.profile.test {
-                    // Its binaries may still be in the making: only all of them make its environment.
-                    held.push(artifact);
-                }
-                BuildMessage::Compiled { name, fresh }
             }
-            Message::CompilerMessage(message) => BuildMessage::Diagnostic {
+            Message::CompilerMessage(message) => tell(BuildMessage::Diagnostic {
                 error: matches!(
                     message.message.level,
                     DiagnosticLevel::Error | DiagnosticLevel::Ice
                 ),
                 text: message.message.rendered.unwrap_or(message.message.message),
-            },
-            _ => return,
-        };
-        // Nobody listens only when the run is over.
-        let _ = messages.send(said);
-    }
-
-    /// A program of the workspace, by package and name.
-    fn executable(
-        &self,
-        artifact: &cargo_metadata::Artifact,
-    ) -> Option<((String, String), PathBuf)> {
-        if artifact.profile.test || !artifact.target.kind.contains(&TargetKind::Bin) {
-            return None;
-        }
-        let package = self
-            .metadata
-            .packages
-            .iter()
-            .find(|package| package.id == artifact.package_id)?;
-        let path = artifact.executable.clone()?.into_std_path_buf();
-        Some((
-            (package.name.to_string(), artifact.target.name.clone()),
-            path,
-        ))
-    }
-
-    fn binary(
-        &self,
-        artifact: &cargo_metadata::Artifact,
-        messages: &mpsc::UnboundedSender<BuildMessage>,
-        bins: &BTreeMap<(String, String), PathBuf>,
-    ) {
-        if let Some(binary) = TestBinary::of(artifact, &self.metadata, bins) {
-            let _ = messages.send(BuildMessage::Binary(Box::new(binary)));
+            }),
+            _ => {}
         }
     }
 }
@@ -209,5 +190,85 @@ async fn relay_errors(
             text: format!("{text}\n"),
             error,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cargo_metadata::MetadataCommand;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn target(kind: &str, name: &str) -> Value {
+        json!({
+            "kind": [kind], "crate_types": ["bin"], "name": name, "src_path": "/w/a/it.rs",
+            "edition": "2024", "doc": false, "doctest": false, "test": true,
+        })
+    }
+
+    fn artifact(package: &str, kind: &str, name: &str, test: bool) -> String {
+        json!({
+            "reason": "compiler-artifact",
+            "package_id": package,
+            "manifest_path": format!("/w/{package}/Cargo.toml"),
+            "target": target(kind, name),
+            "profile": {
+                "opt_level": "0", "debuginfo": 2, "debug_assertions": true,
+                "overflow_checks": true, "test": test,
+            },
+            "features": [],
+            "filenames": [],
+            "executable": format!("/w/target/{name}"),
+            "fresh": false,
+        })
+        .to_string()
+    }
+
+    fn build() -> Build {
+        let packages = ["a", "b"].map(|name| {
+            json!({
+                "name": name, "version": "0.1.0", "id": name, "dependencies": [], "targets": [],
+                "features": {}, "manifest_path": format!("/w/{name}/Cargo.toml"),
+            })
+        });
+        let metadata = json!({
+            "packages": packages, "workspace_members": ["a", "b"], "resolve": null,
+            "workspace_default_members": ["a", "b"], "target_directory": "/w/target",
+            "version": 1, "workspace_root": "/w", "metadata": null,
+        });
+        Build {
+            selection: Selection::default(),
+            metadata: MetadataCommand::parse(metadata.to_string()).unwrap(),
+            colored: false,
+        }
+    }
+
+    #[test]
+    fn a_binary_is_told_at_once_and_gets_the_programs_at_the_end() {
+        let build = build();
+        let (send, mut receive) = mpsc::unbounded_channel();
+        let mut programs = Programs::default();
+        build.message(&artifact("a", "test", "it", true), &send, &mut programs);
+        assert!(matches!(
+            receive.try_recv().unwrap(),
+            BuildMessage::Compiled { .. }
+        ));
+        let BuildMessage::Binary(mut binary) = receive.try_recv().unwrap() else {
+            panic!("no binary");
+        };
+        for (package, name) in [("a", "own"), ("b", "other")] {
+            build.message(&artifact(package, "bin", name, false), &send, &mut programs);
+            // The unit tests of a program are no program.
+            build.message(&artifact(package, "bin", name, true), &send, &mut programs);
+        }
+        assert_eq!(binary.id, "a::it");
+        assert_eq!(binary.env.get("CARGO_BIN_EXE_own"), None);
+        binary.add_programs(&programs);
+        let path = |variable: &str| binary.env.get(variable).map(String::as_str);
+        assert_eq!(path("CARGO_BIN_EXE_own"), Some("/w/target/own"));
+        assert_eq!(path("CARGO_BIN_EXE_other"), None);
+        let of_other = clnrm_runtime::config::bin_variable("b", "other");
+        assert_eq!(path(&of_other), Some("/w/target/other"));
     }
 }

@@ -8,8 +8,8 @@ mod plain;
 mod section;
 mod select;
 
-pub use binary::{TestBinary, TestKind};
-pub use build::{Build, BuildMessage};
+pub use binary::{Programs, TestBinary, TestKind};
+pub use build::{Build, BuildMessage, Built};
 pub use plain::{PlainTest, read_list};
 pub use section::{SectionError, descriptors};
 pub use select::{Discovered, Plain, Selected, graph, select, select_plain};

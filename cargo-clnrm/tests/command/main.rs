@@ -6,6 +6,8 @@ mod backend;
 #[cfg(test)]
 mod bystander;
 #[cfg(test)]
+mod discover;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod fault;

@@ -55,12 +55,16 @@ pub(crate) enum Powers {
 impl Run {
     /// Starts `cargo clnrm test` with `args`.
     pub(crate) fn start(backend: Backend, args: &[&str]) -> Self {
-        Self::spawn(backend, args, Powers::All, |_| ())
+        Self::start_with(backend, args, |_| ())
     }
 
     /// The same, with fewer powers.
     pub(crate) fn start_as(backend: Backend, args: &[&str], powers: Powers) -> Self {
-        Self::spawn(backend, args, powers, |_| ())
+        let through: &[&str] = match powers {
+            Powers::All => &[],
+            Powers::NoNamespaces => &["setpriv", "--bounding-set", "-sys_admin"],
+        };
+        Self::start_through(through, backend, args, |_| ())
     }
 
     /// The same, with whatever else `change` does to the command.
@@ -69,13 +73,14 @@ impl Run {
         args: &[&str],
         change: impl FnOnce(&mut Command),
     ) -> Self {
-        Self::spawn(backend, args, Powers::All, change)
+        Self::start_through(&[], backend, args, change)
     }
 
-    fn spawn(
+    /// The same, by a program that becomes what its last arguments say.
+    pub(crate) fn start_through(
+        through: &[&str],
         backend: Backend,
         args: &[&str],
-        powers: Powers,
         change: impl FnOnce(&mut Command),
     ) -> Self {
         let project = Project::shared();
@@ -90,10 +95,7 @@ impl Run {
         fs::create_dir(&runs).unwrap();
         let socket = place.path().join("s");
         let reports = UnixListener::bind(&socket).unwrap();
-        let mut command = match powers {
-            Powers::All => project.cargo(&[]),
-            Powers::NoNamespaces => project.cargo(&["setpriv", "--bounding-set", "-sys_admin"]),
-        };
+        let mut command = project.cargo(through);
         command
             .args(["clnrm", "test", "--manifest-path"])
             .arg(project.manifest())
