@@ -127,10 +127,7 @@ fn config() -> Result<Config> {
 }
 
 async fn tests(args: &PlanArgs) -> Result<Vec<clnrm_runtime::plan::TestRequest>, Ended> {
-    let build = Build::new(args, false).map_err(|error| Ended {
-        code: exit::METADATA_FAILED,
-        error: Some(error),
-    })?;
+    let build = Build::new(args, false).map_err(Ended::without_metadata)?;
     Ok(discover(args, &build, tell_build).await?.selected.tests)
 }
 

@@ -9,6 +9,7 @@ mod hosts;
 mod leases;
 mod listing;
 mod outcome;
+mod preview;
 mod run;
 mod schedule;
 mod settings;
@@ -19,5 +20,6 @@ mod teller;
 mod world;
 
 pub use discovery::{Discovery, discover};
-pub use run::{catalog, plan, run};
+pub use preview::{catalog, plan};
+pub use run::run;
 pub use settings::{Ended, Settings};

@@ -1,7 +1,6 @@
 //! From the command line to the exit code: discover, plan, start, test, report, stop.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use clnrm_runtime::backend::{BackendKind, Source};
 use clnrm_runtime::engine::{EventSink, Keep};
 use clnrm_runtime::machine::MachineEvent;
-use clnrm_runtime::plan::{Catalog, LeaseMode, Plan};
+use clnrm_runtime::plan::{LeaseMode, Plan};
 use clnrm_runtime::provision::Progress;
 use clnrm_runtime::{CleanroomError, Result};
 
@@ -21,45 +20,11 @@ use super::settings::{Ended, Settings};
 use super::signal::{Interrupts, listen};
 use super::teller::Teller;
 use super::world::World;
-use crate::cli::{NoTests, PlanArgs, RunArgs};
+use crate::cli::{NoTests, RunArgs};
 use crate::discover::{Build, Plain, graph, select_plain};
 use crate::exit::{self, Seen};
 use crate::report::event::{Level, NotRun, Planned, RunEvent, Scope};
 use crate::report::{Options, Reporter, ShowProgress};
-
-/// `cargo clnrm plan`: what would run, after building and asking the machine.
-///
-/// # Errors
-/// As a run before its tests.
-pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, Ended> {
-    let build = Build::new(args, false).map_err(no_metadata)?;
-    let settings = Settings::of_plan(args, build.metadata())?;
-    let discovery = discover(args, &build, tell).await?;
-    let world = World::begin(&settings, EventSink::default()).await?;
-    let catalog = world.describe(&discovery, &target_dir(&build)).await;
-    let planned = world.plan(&discovery, &catalog, &settings, |_| ()).await;
-    let errors = world.leave().await;
-    match errors.into_iter().next() {
-        Some(error) => Err(error.into()),
-        None => Ok(planned?),
-    }
-}
-
-/// What every binary of a selection declares.
-///
-/// # Errors
-/// As a run before its tests.
-pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Catalog, Ended> {
-    let build = Build::new(args, false).map_err(no_metadata)?;
-    let settings = Settings::of_plan(args, build.metadata())?;
-    let discovery = discover(args, &build, tell).await?;
-    let world = World::begin(&settings, EventSink::default()).await?;
-    let catalog = world.describe(&discovery, &target_dir(&build)).await;
-    match world.leave().await.into_iter().next() {
-        Some(error) => Err(error.into()),
-        None => Ok(catalog),
-    }
-}
 
 /// `cargo clnrm test`. Returns the exit code, everything having been told.
 ///
@@ -69,7 +34,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
     let begun = Instant::now();
     let colored = color != anstream::ColorChoice::Never
         && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let build = Build::new(&args.plan, colored).map_err(no_metadata)?;
+    let build = Build::new(&args.plan, colored).map_err(Ended::without_metadata)?;
     let settings = Settings::of_run(args, build.metadata())?;
     super::discovery::filters(&args.plan)?;
     let progress = if args.no_capture {
@@ -154,7 +119,7 @@ impl Whole<'_> {
             if discovery.selected.tests.is_empty() {
                 return Ok(Plan::default());
             }
-            let catalog = world.describe(&discovery, &target_dir(&self.build)).await;
+            let catalog = world.describe(&discovery, self.build.target_dir()).await;
             let hear = |event| self.machine(event);
             world.plan(&discovery, &catalog, &self.settings, hear).await
         };
@@ -178,8 +143,8 @@ impl Whole<'_> {
     /// The plain tests that the filters select. One that cannot be listed is
     /// an error only where they are to run.
     async fn plain(&self, world: &World, discovery: &Discovery) -> Result<Plain, Ended> {
-        let target_dir = target_dir(&self.build);
-        let listing = plain_tests(&world.keeper, discovery, &target_dir).await;
+        let target_dir = self.build.target_dir();
+        let listing = plain_tests(&world.keeper, discovery, target_dir).await;
         let mut listed = Vec::new();
         for (binary, tests) in listing {
             match tests {
@@ -401,21 +366,6 @@ impl Whole<'_> {
         } else {
             code
         }
-    }
-}
-
-fn target_dir(build: &Build) -> PathBuf {
-    build
-        .metadata()
-        .target_directory
-        .clone()
-        .into_std_path_buf()
-}
-
-fn no_metadata(error: CleanroomError) -> Ended {
-    Ended {
-        code: exit::METADATA_FAILED,
-        error: Some(error),
     }
 }
 

@@ -20,6 +20,16 @@ pub struct Ended {
     pub error: Option<CleanroomError>,
 }
 
+impl Ended {
+    /// Cargo cannot say what the workspace is.
+    pub(crate) fn without_metadata(error: CleanroomError) -> Self {
+        Self {
+            code: crate::exit::METADATA_FAILED,
+            error: Some(error),
+        }
+    }
+}
+
 impl From<CleanroomError> for Ended {
     fn from(error: CleanroomError) -> Self {
         Self {

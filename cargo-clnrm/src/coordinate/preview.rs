@@ -1,0 +1,45 @@
+//! What a run would do, without its tests: the plan, and what the binaries declare.
+
+use clnrm_runtime::engine::EventSink;
+use clnrm_runtime::plan::{Catalog, Plan};
+
+use super::discovery::discover;
+use super::settings::{Ended, Settings};
+use super::world::World;
+use crate::cli::PlanArgs;
+use crate::discover::Build;
+use crate::report::event::RunEvent;
+
+/// `cargo clnrm plan`: what would run, after building and asking the machine.
+///
+/// # Errors
+/// As a run before its tests.
+pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, Ended> {
+    let build = Build::new(args, false).map_err(Ended::without_metadata)?;
+    let settings = Settings::of_plan(args, build.metadata())?;
+    let discovery = discover(args, &build, tell).await?;
+    let world = World::begin(&settings, EventSink::default()).await?;
+    let catalog = world.describe(&discovery, build.target_dir()).await;
+    let planned = world.plan(&discovery, &catalog, &settings, |_| ()).await;
+    let errors = world.leave().await;
+    match errors.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(planned?),
+    }
+}
+
+/// What every binary of a selection declares.
+///
+/// # Errors
+/// As a run before its tests.
+pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Catalog, Ended> {
+    let build = Build::new(args, false).map_err(Ended::without_metadata)?;
+    let settings = Settings::of_plan(args, build.metadata())?;
+    let discovery = discover(args, &build, tell).await?;
+    let world = World::begin(&settings, EventSink::default()).await?;
+    let catalog = world.describe(&discovery, build.target_dir()).await;
+    match world.leave().await.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(catalog),
+    }
+}
