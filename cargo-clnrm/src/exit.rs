@@ -1,5 +1,6 @@
 //! Why `cargo clnrm` ends, as the code it ends with: nextest's numbers where there is one.
 
+use clnrm_runtime::protocol::Skew;
 use clnrm_runtime::{CleanroomError, ErrorKind};
 
 /// Everything ran and passed.
@@ -33,8 +34,8 @@ pub const INTERNAL: i32 = 70;
 #[must_use]
 pub fn of(error: &CleanroomError) -> i32 {
     match error.kind() {
+        _ if Skew::of(error).is_some() => VERSION_SKEW,
         ErrorKind::Validation | ErrorKind::Plan | ErrorKind::ResourceLimit => BAD_SETUP,
-        ErrorKind::Protocol => VERSION_SKEW,
         ErrorKind::Container | ErrorKind::Service | ErrorKind::Timeout => NO_SERVICE,
         _ => INTERNAL,
     }
@@ -45,7 +46,7 @@ pub fn of(error: &CleanroomError) -> i32 {
 pub struct Seen {
     /// Somebody ended it.
     pub interrupted: bool,
-    /// A test dialled in with another version.
+    /// A test or a host dialled in with another version.
     pub skewed: bool,
     /// A service did not start.
     pub no_service: bool,
@@ -76,7 +77,22 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use clnrm_runtime::protocol::{VERSION, wire};
+
     use super::*;
+
+    #[test]
+    fn a_skew_has_a_code_of_its_own_whatever_was_added_to_it() {
+        let hello = wire::HelloRequest {
+            version: VERSION + 1,
+            ..Default::default()
+        };
+        let skew = Skew::check_hello(&hello).unwrap_err();
+        let error = CleanroomError::from(skew).with_context("host of", "shop::it");
+        assert_eq!(of(&error), VERSION_SKEW);
+        let other = CleanroomError::protocol_error("a host answered something else");
+        assert_eq!(of(&other), INTERNAL);
+    }
 
     #[test]
     fn the_first_that_applies_wins() {

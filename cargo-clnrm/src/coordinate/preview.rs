@@ -19,8 +19,11 @@ pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, E
     let settings = Settings::of_plan(args, build.metadata())?;
     let discovery = discover(args, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default()).await?;
-    let catalog = world.describe(&discovery, build.target_dir()).await;
-    let planned = world.plan(&discovery, &catalog, &settings, |_| ()).await;
+    let planning = async {
+        let catalog = world.describe(&discovery, build.target_dir()).await?;
+        world.plan(&discovery, &catalog, &settings, |_| ()).await
+    };
+    let planned = planning.await;
     let errors = world.leave().await;
     match errors.into_iter().next() {
         Some(error) => Err(error.into()),
@@ -40,6 +43,6 @@ pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Cata
     let catalog = world.describe(&discovery, build.target_dir()).await;
     match world.leave().await.into_iter().next() {
         Some(error) => Err(error.into()),
-        None => Ok(catalog),
+        None => Ok(catalog?),
     }
 }

@@ -81,11 +81,15 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         () = interrupts.exit.cancelled() => return Ok(exit::INTERRUPTED),
         error = world.keeper.died() => Err(keeper_died(error).into()),
     };
+    let hosts = world.hosts.clone();
     let ending = world.end(interrupts.kill.is_cancelled());
     let errors = tokio::select! {
         errors = ending => errors,
         () = interrupts.exit.cancelled() => return Ok(exit::INTERRUPTED),
     };
+    if hosts.skewed() {
+        whole.skewed.store(true, Ordering::Relaxed);
+    }
     Ok(whole.finish(ran, errors))
 }
 
@@ -98,7 +102,7 @@ struct Whole<'a> {
     freezer: Arc<Freezer>,
     /// How long each image took to pull.
     pulls: Mutex<BTreeMap<String, Duration>>,
-    /// Whether a test dialled in with another version.
+    /// Whether a test or a host dialled in with another version.
     skewed: Arc<AtomicBool>,
 }
 
@@ -119,7 +123,7 @@ impl Whole<'_> {
             if discovery.selected.tests.is_empty() {
                 return Ok(Plan::default());
             }
-            let catalog = world.describe(&discovery, self.build.target_dir()).await;
+            let catalog = world.describe(&discovery, self.build.target_dir()).await?;
             let hear = |event| self.machine(event);
             world.plan(&discovery, &catalog, &self.settings, hear).await
         };

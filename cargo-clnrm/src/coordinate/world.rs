@@ -9,6 +9,7 @@ use clnrm_runtime::lifecycle::ResourceTracker;
 use clnrm_runtime::machine::{Machine, MachineEvent};
 use clnrm_runtime::plan::{Catalog, Plan, PlanInput, plan};
 use clnrm_runtime::program::Programs;
+use clnrm_runtime::protocol::Skew;
 use clnrm_runtime::run::{Run, sweep_stale};
 use clnrm_runtime::{CleanroomError, Result};
 
@@ -84,7 +85,15 @@ impl World {
 
     /// What the services of the selected tests' binaries are: remembered, or
     /// asked of a host.
-    pub(super) async fn describe(&self, discovery: &Discovery, target_dir: &Path) -> Catalog {
+    ///
+    /// # Errors
+    /// When a host is of another version: then nothing of the run can go well.
+    /// Any other error is the tests' of that binary.
+    pub(super) async fn describe(
+        &self,
+        discovery: &Discovery,
+        target_dir: &Path,
+    ) -> Result<Catalog> {
         let cache = DescribeCache::new(target_dir);
         let mut catalog = Catalog::default();
         let wanted = discovery.binaries.iter().filter(|found| {
@@ -119,10 +128,11 @@ impl World {
         for (id, described) in futures_util::future::join_all(describing).await {
             match described {
                 Ok(services) => catalog.add(id, services),
+                Err(error) if Skew::of(&error).is_some() => return Err(error),
                 Err(error) => catalog.add_error(id, error),
             }
         }
-        catalog
+        Ok(catalog)
     }
 
     /// Plans the selected tests, and lets the engine know.

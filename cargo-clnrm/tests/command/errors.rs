@@ -304,6 +304,28 @@ fn a_binary_of_another_version() {
     check_small("version_skew", &test, "", &[], 92);
 }
 
+/// Asked for a description, and asked for a hook by a run that knows the description from an earlier one.
+#[test]
+fn a_host_of_another_version() {
+    Project::shared().forget_description_of_skew();
+    let args = ["--test", "skew", "-E", "test(=needs_its_plugin)"];
+    let skewed = |command: &mut Command| {
+        command.env("SAMPLE_SKEW", "1");
+    };
+    check_with("host_skew_at_describe", Backend::Process, &args, 92, skewed);
+    let described = Run::start(Backend::Process, &args).end();
+    assert_eq!(described.status.code(), Some(0), "{}", described.stderr);
+    // Its words have those of a server in them, so they are no snapshot.
+    let later = Run::start_with(Backend::Process, &args, skewed).end();
+    assert_eq!(later.status.code(), Some(92), "{}", later.stderr);
+    for words in [
+        "service `redis` cannot become ready: the test binary and `cargo clnrm` are of different versions",
+        "hint: install the one that matches: `cargo install cargo-clnrm@9.9.9`",
+    ] {
+        assert!(later.stderr.contains(words), "{}", later.stderr);
+    }
+}
+
 #[test]
 fn a_build_that_fails() {
     check_small(

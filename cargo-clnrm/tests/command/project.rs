@@ -74,6 +74,24 @@ impl Project {
         command
     }
 
+    /// Makes the command ask a host what the services of the target `skew` are.
+    pub(crate) fn forget_description_of_skew(&self) {
+        let Ok(remembered) = fs::read_dir(self.dir.join("target/clnrm/describe")) else {
+            return;
+        };
+        for entry in remembered {
+            let path = entry.unwrap().path();
+            if path
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("skew-")
+            {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
     fn sources(&self) -> PathBuf {
         self.dir.join("project")
     }
@@ -140,6 +158,8 @@ fn manifest() -> String {
     format!(
         "[package]\nname = \"sample\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
          [dev-dependencies]\nclnrm = {{ path = \"{root}\" }}\n\
+         clnrm-runtime = {{ path = \"{root}/clnrm-runtime\" }}\n\
+         futures-util = {{ version = \"0.3\", default-features = false }}\n\
          redis = {{ version = \"1\", default-features = false }}\n\
          tokio = {{ version = \"1\", features = [\"rt\", \"signal\"] }}\n\n\
          [workspace]\n\n\

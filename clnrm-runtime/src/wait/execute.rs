@@ -13,6 +13,7 @@ use super::notes::{NoteId, Notes};
 use super::{PluginReady, Target, has_ended, http, log, tcp};
 use crate::backend::{BackendKind, State};
 use crate::error::{CleanroomError, Result};
+use crate::protocol::Skew;
 use crate::service::{Endpoint, Port, PortProtocol, Wait};
 
 /// How long a probe may take at first. One that takes longer is made again with
@@ -227,6 +228,8 @@ impl<'a, 'p> Execution<'a, 'p> {
                     self.notes.met(note);
                     return Ok(());
                 }
+                // Its code runs in a binary that we shall never understand.
+                Err(error) if Skew::of(&error).is_some() => return Err(error),
                 Err(error) => self.notes.answered(note, error.report()),
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use clnrm_runtime::engine::time_left;
@@ -40,6 +41,8 @@ struct Inner {
     spawner: Arc<dyn Spawner>,
     limits: Limits,
     ambient: OnceLock<Arc<dyn Ambient>>,
+    /// Whether a host was of another version.
+    skewed: AtomicBool,
     binaries: Mutex<Binaries>,
     tasks: TaskTracker,
     /// Cancelled when the pool is dismissed.
@@ -75,6 +78,7 @@ impl HostPool {
             spawner,
             limits,
             ambient: OnceLock::new(),
+            skewed: AtomicBool::new(false),
             binaries: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -123,6 +127,13 @@ impl HostPool {
                 of_service.push(binary.id.clone());
             }
         }
+    }
+
+    /// Whether a host has dialled in with another version, whatever became of
+    /// the error that whoever needed it got.
+    #[must_use]
+    pub fn skewed(&self) -> bool {
+        self.0.0.skewed.load(Ordering::Relaxed)
     }
 
     /// Ends every host, and waits for what calls have left to remove. No call
@@ -251,6 +262,11 @@ impl Context {
 
     pub(super) fn closing(&self) -> &CancellationToken {
         &self.0.closing
+    }
+
+    /// A host was of another version.
+    pub(super) fn note_skew(&self) {
+        self.0.skewed.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn ambient(&self) -> Result<&Arc<dyn Ambient>> {

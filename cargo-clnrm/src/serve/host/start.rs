@@ -49,6 +49,7 @@ pub(super) async fn start(context: Context, binary: HostBinary) -> Result<Arc<Li
             return Ok(host);
         }
         Hello::Skewed(skew) => {
+            context.note_skew();
             end(process.as_ref()).await;
             output::finish(reading, DRAIN).await;
             return Err(CleanroomError::from(skew).with_context("host of", binary.id));

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
+use tokio::time::Instant;
 
 use super::*;
 use crate::backend::State;
 use crate::error::{CleanroomError, ErrorKind};
+use crate::protocol::wire::HelloRequest;
+use crate::protocol::{Skew, VERSION};
 use crate::service::LogStream::{self, Stderr, Stdout};
 
 fn log(pattern: &str, stream: Option<LogStream>, count: u32) -> Wait {
@@ -113,6 +116,27 @@ async fn the_plugin_is_asked_until_it_agrees() {
     let readiness = wait_with(&fake, Wait::Plugin, BTreeMap::new(), &ready).await;
     assert!(asked.load(Ordering::Relaxed) > 5);
     check(readiness, 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_of_another_version_is_asked_once() {
+    let begin = Instant::now();
+    let ready = || {
+        let hello = HelloRequest {
+            version: VERSION + 1,
+            install: "cargo install cargo-clnrm@9.9.9".to_owned(),
+            ..HelloRequest::default()
+        };
+        async move { Skew::check_hello(&hello).map_err(CleanroomError::from) }.boxed()
+    };
+    let fake = Fake::new();
+    let error = wait_with(&fake, Wait::Plugin, BTreeMap::new(), &ready).await;
+    let error = error.unwrap_err();
+    assert!(begin.elapsed() < millis(1_000), "{:?}", begin.elapsed());
+    assert_eq!(
+        error.hint(),
+        Some("install the one that matches: `cargo install cargo-clnrm@9.9.9`")
+    );
 }
 
 #[tokio::test(start_paused = true)]
