@@ -8,6 +8,7 @@
 pub mod adapter;
 pub mod backend;
 pub mod cache;
+pub mod clock;
 pub mod config;
 pub mod declare;
 pub mod engine;

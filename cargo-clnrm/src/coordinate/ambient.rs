@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::{ByHand, Engine, EngineParts, EventSink, Hooks, Keep};
 use clnrm_runtime::lifecycle::ResourceTracker;
 use clnrm_runtime::machine::Machine;
@@ -20,14 +21,16 @@ use crate::serve::{Ambient, AmbientStart};
 pub(super) struct AmbientEngine {
     run: Arc<Run>,
     machine: Arc<Machine>,
+    clock: Clock,
     started: Mutex<BTreeMap<InstanceId, (Engine, OwnerId)>>,
 }
 
 impl AmbientEngine {
-    pub(super) fn new(run: Arc<Run>, machine: Arc<Machine>) -> Self {
+    pub(super) fn new(run: Arc<Run>, machine: Arc<Machine>, clock: Clock) -> Self {
         Self {
             run,
             machine,
+            clock,
             started: Mutex::default(),
         }
     }
@@ -43,6 +46,7 @@ impl AmbientEngine {
             hooks,
             events: EventSink::default(),
             tracker: ResourceTracker::default(),
+            clock: self.clock.clone(),
         })
     }
 }

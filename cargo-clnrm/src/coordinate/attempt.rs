@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::keeper::{Child, Exit, Keeper, Signal, Spawn, Stdio, Target};
 use clnrm_runtime::{CleanroomError, Result};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
@@ -73,19 +75,19 @@ impl Launch<'_> {
         let mut reports = 1_u32;
         let limit = async {
             let body = slot.body().await;
-            self.freezer.passed(body, self.limit).await;
+            self.freezer.clock().passed(body, self.limit).await;
         };
         tokio::pin!(limit);
         let exit = loop {
             tokio::select! {
                 exit = child.wait() => break exit?,
-                () = self.freezer.passed(begun, self.slow.saturating_mul(reports)) => {
+                () = self.freezer.clock().passed(begun, self.slow.saturating_mul(reports)) => {
                     reports = reports.saturating_add(1);
-                    slow(self.freezer.between(begun, Instant::now()), false);
+                    slow(self.freezer.clock().since(begun), false);
                 }
                 () = &mut limit => {
                     timed_out = true;
-                    slow(self.freezer.between(begun, Instant::now()), true);
+                    slow(self.freezer.clock().since(begun), true);
                     break self.end(&child, Signal::Term).await?;
                 }
                 () = self.interrupt.cancelled() => break self.end(&child, Signal::Int).await?,
@@ -94,7 +96,7 @@ impl Launch<'_> {
         let ended = Instant::now();
         let leaked = tokio::select! {
             () = closed(&mut streams) => false,
-            () = self.freezer.passed(ended, LEAK) => true,
+            () = self.freezer.clock().passed(ended, LEAK) => true,
         };
         // What it started and did not end must not outlive it.
         child.signal(Signal::Kill, Target::Tree).await.ok();
@@ -119,7 +121,7 @@ impl Launch<'_> {
         tokio::select! {
             exit = child.wait() => return exit,
             () = self.kill.cancelled() => {}
-            () = self.freezer.passed(Instant::now(), self.grace) => {}
+            () = self.freezer.clock().passed(Instant::now(), self.grace) => {}
         }
         child.signal(Signal::Kill, Target::Tree).await?;
         child.wait().await
@@ -190,7 +192,7 @@ async fn closed(streams: &mut [Capture]) {
 }
 
 /// How long the parts of an attempt took.
-pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant, freezer: &Freezer) -> Phases {
+pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant, clock: &Clock) -> Phases {
     let progress = slot.progress();
     // A plain test asks for nothing, and has its body from the beginning.
     let asked = progress.asked.or(progress.body).unwrap_or(ended.ended);
@@ -198,9 +200,9 @@ pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant, freezer: &Freeze
     let body = progress.body.unwrap_or(leased.max(ended.begun));
     let finished = progress.finished.unwrap_or(ended.ended);
     Phases {
-        wait: freezer.between(asked, leased),
-        setup: freezer.between(ended.begun, asked) + freezer.between(leased, body),
-        body: freezer.between(body, finished),
-        teardown: freezer.between(finished, gone),
+        wait: clock.between(asked, leased),
+        setup: clock.between(ended.begun, asked) + clock.between(leased, body),
+        body: clock.between(body, finished),
+        teardown: clock.between(finished, gone),
     }
 }

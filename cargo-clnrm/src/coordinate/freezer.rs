@@ -1,15 +1,13 @@
-//! Ctrl-Z and `fg`: the tests stand still while the coordinator does, and so do their limits. Services go on.
+//! Ctrl-Z and `fg`: the tests stand still while the coordinator does, and so does the time of the run. Services go on.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::keeper::{Child, Signal, Target};
 use futures_util::future::join_all;
-use tokio::sync::watch;
-use tokio::time::{timeout, timeout_at};
-
-use super::stopwatch::Stopwatch;
+use tokio::time::timeout;
 
 /// How long the keeper may take to pass a signal on.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -17,12 +15,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What stands still together.
 #[derive(Debug, Default)]
 pub(super) struct Freezer {
-    watch: watch::Sender<Stopwatch>,
+    clock: Clock,
     /// The tests that run, by pid: it is theirs as long as they are held.
     tests: Mutex<BTreeMap<u32, Child>>,
 }
 
 impl Freezer {
+    /// The time of the run.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Lets a test stand still whenever the run does, until this is dropped.
     pub(super) async fn join(&self, test: &Child) -> Joined<'_> {
         self.tests().insert(test.pid(), test.clone());
@@ -31,7 +34,7 @@ impl Freezer {
             pid: test.pid(),
         };
         // It came to be while the others were frozen.
-        if self.watch.borrow().is_frozen() {
+        if self.clock.is_frozen() {
             self.signal(Signal::Stop, vec![test.clone()]).await;
         }
         joined
@@ -39,36 +42,14 @@ impl Freezer {
 
     /// Stops the tests and their time.
     pub(super) async fn freeze(&self) {
-        self.watch.send_modify(|watch| watch.freeze(Instant::now()));
+        self.clock.freeze();
         self.signal(Signal::Stop, self.all()).await;
     }
 
     /// Lets the tests go on, and their time.
     pub(super) async fn thaw(&self) {
         self.signal(Signal::Cont, self.all()).await;
-        self.watch.send_modify(|watch| watch.thaw(Instant::now()));
-    }
-
-    /// Waits until the run has run for `time` since `from`.
-    pub(super) async fn passed(&self, from: Instant, time: Duration) {
-        let mut watch = self.watch.subscribe();
-        loop {
-            let due = watch.borrow_and_update().due(from, time);
-            if due.is_some_and(|due| due <= Instant::now()) {
-                return;
-            }
-            // The sender lives as long as `self`.
-            let changed = watch.changed();
-            let _ = match due {
-                Some(due) => timeout_at(due.into(), changed).await,
-                None => Ok(changed.await),
-            };
-        }
-    }
-
-    /// How long the run ran between two times.
-    pub(super) fn between(&self, from: Instant, to: Instant) -> Duration {
-        self.watch.borrow().between(from, to)
+        self.clock.thaw();
     }
 
     async fn signal(&self, signal: Signal, tests: Vec<Child>) {

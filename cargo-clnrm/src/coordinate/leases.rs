@@ -1,7 +1,7 @@
 //! Answers the tests: leases from the engine, and what they do to them.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use clnrm_runtime::backend::LogLine;
@@ -11,6 +11,7 @@ use clnrm_runtime::protocol::{Finished, Operation, OperationReply, Skew};
 use clnrm_runtime::service::{ServiceHandle, ServiceId};
 use clnrm_runtime::{CleanroomError, Result};
 use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::time::Instant;
 
 use super::slot::Slots;
 use crate::serve::{Attempt, LeaseService};

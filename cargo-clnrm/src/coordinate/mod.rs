@@ -15,7 +15,6 @@ mod schedule;
 mod settings;
 mod signal;
 mod slot;
-mod stopwatch;
 mod teller;
 mod world;
 

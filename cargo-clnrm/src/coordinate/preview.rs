@@ -1,5 +1,6 @@
 //! What a run would do, without its tests: the plan, and what the binaries declare.
 
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::EventSink;
 use clnrm_runtime::plan::{Catalog, Plan};
 
@@ -18,7 +19,7 @@ pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, E
     let build = Build::new(args, false).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
     let discovery = discover(args, &build, tell).await?;
-    let world = World::begin(&settings, EventSink::default()).await?;
+    let world = World::begin(&settings, EventSink::default(), Clock::default()).await?;
     let planning = async {
         let catalog = world.describe(&discovery, build.target_dir()).await?;
         world.plan(&discovery, &catalog, &settings, |_| ()).await
@@ -39,7 +40,7 @@ pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Cata
     let build = Build::new(args, false).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
     let discovery = discover(args, &build, tell).await?;
-    let world = World::begin(&settings, EventSink::default()).await?;
+    let world = World::begin(&settings, EventSink::default(), Clock::default()).await?;
     let catalog = world.describe(&discovery, build.target_dir()).await;
     match world.leave().await.into_iter().next() {
         Some(error) => Err(error.into()),

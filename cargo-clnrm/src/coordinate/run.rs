@@ -64,7 +64,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         EventSink::new(move |event| teller.engine(event))
     };
     // First of all, before anything exists that could be left.
-    let world = World::begin(&settings, sink).await?;
+    let world = World::begin(&settings, sink, freezer.clock().clone()).await?;
     teller.begin(world.run.id());
     let whole = Whole {
         args,

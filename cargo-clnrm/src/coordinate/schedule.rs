@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use clnrm_runtime::engine::{Engine, Keep};
 use clnrm_runtime::keeper::Keeper;
@@ -16,6 +16,7 @@ use clnrm_runtime::plan::PlannedTest;
 use clnrm_runtime::service::TestId;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::attempt::{Ended, Launch, phases};
 use super::freezer::Freezer;
@@ -231,7 +232,7 @@ impl Stage {
             attempt.kept = self.kept(&slot, keep);
         }
         let errors = self.engine.release(&slot.owner(), keep).await;
-        attempt.phases = phases(&slot, &ended, Instant::now(), &self.freezer);
+        attempt.phases = phases(&slot, &ended, Instant::now(), self.freezer.clock());
         attempt.output = ended.output;
         (attempt, errors)
     }

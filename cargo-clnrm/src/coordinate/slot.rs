@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use clnrm_runtime::plan::PlannedTest;
 use clnrm_runtime::service::{OwnerId, ServiceHandle};
 use clnrm_runtime::{CleanroomError, Result};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::serve::Attempt;
 

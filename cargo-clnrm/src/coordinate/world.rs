@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::{Engine, EngineParts, EventSink};
 use clnrm_runtime::keeper::Keeper;
 use clnrm_runtime::lifecycle::ResourceTracker;
@@ -37,7 +38,11 @@ pub(super) struct World {
 
 impl World {
     /// Makes one. Nothing of the user's runs yet.
-    pub(super) async fn begin(settings: &Settings, events: EventSink) -> Result<Self> {
+    pub(super) async fn begin(
+        settings: &Settings,
+        events: EventSink,
+        clock: Clock,
+    ) -> Result<Self> {
         sweep_stale();
         let run = Arc::new(Run::begin()?);
         let keeper = Keeper::start(&run).await?;
@@ -46,6 +51,7 @@ impl World {
             reception.clone(),
             Arc::new(KeptHosts(keeper.clone())),
             Limits::default(),
+            clock.clone(),
         );
         let machine = Machine::new(
             settings.config.clone(),
@@ -60,10 +66,12 @@ impl World {
             hooks: Arc::new(hosts.clone()),
             events,
             tracker: ResourceTracker::default(),
+            clock: clock.clone(),
         });
         hosts.with_ambient(Arc::new(AmbientEngine::new(
             Arc::clone(&run),
             Arc::clone(&machine),
+            clock,
         )));
         let slots = Arc::new(Slots::default());
         let leases = Leases {

@@ -1,16 +1,22 @@
 //! Job control: Ctrl-Z and `fg`, as the signals that a terminal and a shell send.
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::backend::Backend;
 use crate::leftovers::Traces;
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::run::{Held, Run};
 
 /// Longer than the test `is_limited` may take.
 const LONGER_THAN_THE_LIMIT: Duration = Duration::from_millis(3_500);
+
+/// Longer than the service `Gated` may take to start.
+const LONGER_THAN_A_START: Duration = Duration::from_millis(5_500);
 
 /// A run that stands still with its only test, which has a service.
 struct Scene {
@@ -71,6 +77,39 @@ fn the_limit_counts_on_once_a_test_goes_on() {
     assert_eq!(ended.status.code(), Some(100), "{}", ended.stderr);
     assert!(ended.stderr.contains("TIMEOUT"), "{}", ended.stderr);
     traces.nothing_is_left(Instant::now());
+}
+
+#[test]
+fn a_service_that_is_just_starting_outlives_its_limit() {
+    let backend = Backend::Process;
+    let filter = "test(=needs_what_is_gated)";
+    let mut run = Run::start(backend, &["--test", "outcomes", "-E", filter]);
+    let gate = run.wait_for(|run| find(&run.dir(), "gate"));
+    let traces = Traces::of(&run, backend);
+    run.signal(Signal::TSTP);
+    run.stops();
+    let ended = process::ends(run.pid(), Instant::now() + LONGER_THAN_A_START);
+    assert!(!ended);
+    run.signal(Signal::CONT);
+    // Open for both, it waits for no reader.
+    let mut gate = File::options().read(true).write(true).open(gate).unwrap();
+    gate.write_all(b"\n").unwrap();
+    let ended = run.end();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 passed"), "{}", ended.stderr);
+    traces.nothing_is_left(Instant::now());
+}
+
+/// A file below a directory, by its name.
+fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).find_map(|path| {
+        if path.is_dir() {
+            find(&path, name)
+        } else {
+            path.ends_with(name).then_some(path)
+        }
+    })
 }
 
 /// As a shell's `kill %1` does.

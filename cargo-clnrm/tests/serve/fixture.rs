@@ -12,6 +12,7 @@ use cargo_clnrm::serve::{
     Limits, Reception, Server, Spawner,
 };
 use clnrm_runtime::backend::LogLine;
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::declare::Attachment;
 use clnrm_runtime::engine::Hooks;
 use clnrm_runtime::plugin::External;
@@ -74,7 +75,12 @@ impl Fixture {
         let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789ab"));
         let (engine, notes) = Notes::new();
         let server = Server::start(reception.clone(), Arc::clone(&engine) as _).unwrap();
-        let pool = HostPool::new(reception.clone(), Arc::new(Processes), limits);
+        let pool = HostPool::new(
+            reception.clone(),
+            Arc::new(Processes),
+            limits,
+            Clock::default(),
+        );
         pool.with_ambient(Arc::clone(&engine) as _);
         let binary = binary();
         pool.assign(&binary, [odd()]);
@@ -94,7 +100,12 @@ impl Fixture {
         self.binary.env.insert(name.into(), value.into());
         self.binary.id.push_str("::other");
         let limits = Limits::default();
-        self.pool = HostPool::new(self.reception.clone(), Arc::new(Processes), limits);
+        self.pool = HostPool::new(
+            self.reception.clone(),
+            Arc::new(Processes),
+            limits,
+            Clock::default(),
+        );
         self.pool.with_ambient(Arc::clone(&self.engine) as _);
         self.pool.assign(&self.binary, [odd()]);
         self

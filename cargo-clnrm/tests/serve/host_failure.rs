@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cargo_clnrm::serve::Limits;
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::{Hooks, within};
 use clnrm_runtime::protocol::{Skew, VERSION};
 use clnrm_runtime::{CleanroomError, ErrorKind};
@@ -176,7 +177,13 @@ async fn a_call_that_hangs_past_its_deadline_is_an_error_and_its_host_is_killed(
     });
     let pid = fixture.tell("pid:").await.unwrap();
     let odd = odd();
-    let hang = within(SHORT, "the call", fixture.pool.external(&odd, "hang:"));
+    let clock = Clock::default();
+    let hang = within(
+        &clock,
+        SHORT,
+        "the call",
+        fixture.pool.external(&odd, "hang:"),
+    );
     let error = soon(hang).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let said = "`external` did not return in the ";

@@ -2,14 +2,13 @@
 //!
 //! What an attempt made is gone when it fails, before the next one begins.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::claim::Claim;
-use super::cleanup::{Cleanup, Undo, within};
+use super::cleanup::{Cleanup, Undo};
 use super::explain::{declared, explain, source_of};
 use super::instance::Ready;
 use super::request::{Needs, degraded};
@@ -43,13 +42,15 @@ impl Engine {
         let request = request.map_err(|error| explain(error, planned, "create"))?;
         let spec = request.spec.clone();
         let making = async {
-            let created = create(&backend, request, &held, cleanup).await;
+            let created = self.create(&backend, request, &held, cleanup).await;
             let created = created.map_err(|error| explain(error, planned, "create"))?;
-            let started = start(&backend, created, planned, cleanup).await;
+            let started = self
+                .start_created(&backend, created, planned, cleanup)
+                .await;
             started.map_err(|error| explain(error, planned, "start"))
         };
         let (created, started) = traced(container_start(planned), making).await?;
-        let create = begun.elapsed();
+        let create = self.0.clock.since(begun);
         let degraded = degraded(planned, needs);
         let handle = handle_of(planned, &spec, created.id.clone(), started, degraded);
         let ready = self.make_ready(backend.as_ref(), planned, &spec, &handle);
@@ -63,7 +64,7 @@ impl Engine {
             handle,
             phases: Phases {
                 create,
-                ready: begun.elapsed().saturating_sub(create),
+                ready: self.0.clock.since(begun).saturating_sub(create),
                 ..Phases::default()
             },
             held,
@@ -93,67 +94,68 @@ impl Engine {
             endpoints: handle.endpoints(),
             since: None,
         };
-        let deadline = Instant::now() + spec.start_timeout;
-        wait::until_ready(&target, &ask, deadline).await?;
+        let deadline = self.0.clock.deadline(spec.start_timeout);
+        wait::until_ready(&target, &ask, &deadline).await?;
         if spec.migrate {
             let migrating = self.0.hooks.migrate(&service, handle);
-            let migrated = within(spec.start_timeout, "`migrate`", &planned.name, migrating).await;
+            let limit = spec.start_timeout;
+            let migrated = self
+                .within(limit, "`migrate`", &planned.name, migrating)
+                .await;
             migrated.map_err(|error| explain(error, planned, "migrate"))?;
         }
         Ok(())
     }
-}
 
-/// Creates an instance that removes itself unless it is kept.
-fn create(
-    backend: &Arc<dyn Backend>,
-    request: CreateRequest,
-    held: &Arc<Resource>,
-    cleanup: &Cleanup,
-) -> impl Future<Output = Result<Created>> {
-    let (backend, held, cleaner) = (Arc::clone(backend), Arc::clone(held), cleanup.clone());
-    let step = async move {
-        let id = within(
-            limit::MAKING,
-            "the creation",
-            &request.service,
-            backend.create(&request),
-        )
-        .await?;
-        let unwanted = id.clone();
-        let undo = cleaner.undo(async move {
-            remove(backend.as_ref(), &unwanted).await;
-            drop(held);
-        });
-        Ok(Created { id, undo })
-    };
-    cleanup.whole(step)
-}
+    /// Creates an instance that removes itself unless it is kept.
+    async fn create(
+        &self,
+        backend: &Arc<dyn Backend>,
+        request: CreateRequest,
+        held: &Arc<Resource>,
+        cleanup: &Cleanup,
+    ) -> Result<Created> {
+        let (engine, backend) = (self.clone(), Arc::clone(backend));
+        let (held, cleaner) = (Arc::clone(held), cleanup.clone());
+        let step = async move {
+            let creating = backend.create(&request);
+            let id = engine
+                .within(limit::MAKING, "the creation", &request.service, creating)
+                .await?;
+            let unwanted = id.clone();
+            let undo = cleaner.undo(async move {
+                remove(backend.as_ref(), &unwanted).await;
+                drop(held);
+            });
+            Ok(Created { id, undo })
+        };
+        cleanup.whole(step).await
+    }
 
-async fn start(
-    backend: &Arc<dyn Backend>,
-    created: Created,
-    planned: &PlannedInstance,
-    cleanup: &Cleanup,
-) -> Result<(Created, Started)> {
-    let (backend, name) = (Arc::clone(backend), planned.name.clone());
-    let step = async move {
-        match within(
-            limit::MAKING,
-            "the start",
-            &name,
-            backend.start(&created.id),
-        )
-        .await
-        {
-            Ok(started) => Ok((created, started)),
-            Err(error) => {
-                created.undo.now().await;
-                Err(error)
+    async fn start_created(
+        &self,
+        backend: &Arc<dyn Backend>,
+        created: Created,
+        planned: &PlannedInstance,
+        cleanup: &Cleanup,
+    ) -> Result<(Created, Started)> {
+        let (engine, backend) = (self.clone(), Arc::clone(backend));
+        let name = planned.name.clone();
+        let step = async move {
+            let starting = backend.start(&created.id);
+            match engine
+                .within(limit::MAKING, "the start", &name, starting)
+                .await
+            {
+                Ok(started) => Ok((created, started)),
+                Err(error) => {
+                    created.undo.now().await;
+                    Err(error)
+                }
             }
-        }
-    };
-    cleanup.whole(step).await
+        };
+        cleanup.whole(step).await
+    }
 }
 
 /// Where the backend knows why an instance ended, that is the error.

@@ -111,21 +111,3 @@ impl fmt::Debug for Undo {
         f.debug_struct("Undo").finish_non_exhaustive()
     }
 }
-
-/// Gives a step a deadline. `what` and `of` name it: `` `slice` of `db` ``.
-///
-/// # Errors
-/// As the step, and when it takes longer.
-pub(super) async fn within<T>(
-    limit: Duration,
-    what: &str,
-    of: &str,
-    step: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    match timeout(limit, step).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(CleanroomError::timeout_error(format!(
-            "{what} of `{of}` took longer than {limit:?}"
-        ))),
-    }
-}

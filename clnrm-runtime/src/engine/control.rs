@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt, TryStreamExt};
-use tokio::time::Instant;
 
-use super::cleanup::within;
 use super::explain::{explain, source_of};
 use super::span::{plugin_health_check, traced};
 use super::table::Instance;
@@ -143,7 +141,7 @@ impl Engine {
         let health = match instance.backend {
             BackendKind::Plugin => {
                 let checking = self.0.hooks.health_check(&instance.service, handle);
-                within(
+                self.within(
                     HEALTH_DEADLINE,
                     "`health_check`",
                     &handle.service_name,
@@ -176,8 +174,9 @@ impl Engine {
         let external = instance.backend == BackendKind::External;
         if asks || external {
             let ready = self.0.hooks.ready(&instance.service, handle);
-            if let Err(error) =
-                within(HEALTH_DEADLINE, "`ready`", &handle.service_name, ready).await
+            if let Err(error) = self
+                .within(HEALTH_DEADLINE, "`ready`", &handle.service_name, ready)
+                .await
             {
                 return Ok(HealthStatus::Unhealthy(error.report()));
             }
@@ -223,7 +222,8 @@ impl Engine {
             since: None,
         };
         let ready = || async { Ok(()) }.boxed();
-        let asked = wait::until_ready(&target, &ready, Instant::now() + HEALTH_DEADLINE).await;
+        let asked =
+            wait::until_ready(&target, &ready, &self.0.clock.deadline(HEALTH_DEADLINE)).await;
         Ok(asked.err().map(|error| error.message().to_owned()))
     }
 
@@ -263,7 +263,7 @@ impl Engine {
             endpoints: instance.handle.endpoints(),
             since: Some(since),
         };
-        wait::until_ready(&target, &ask, Instant::now() + spec.start_timeout)
+        wait::until_ready(&target, &ask, &self.0.clock.deadline(spec.start_timeout))
             .await
             .map(|_| ())
     }

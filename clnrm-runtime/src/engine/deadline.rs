@@ -1,30 +1,34 @@
-//! How long a call to plugin code may take, known to whoever makes it on the way.
+//! How long a step may take, known to whoever does a part of it.
 
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use super::Engine;
+use crate::clock::{Clock, Deadline};
 use crate::error::{CleanroomError, Result};
 
 tokio::task_local! {
-    static DEADLINE: Instant;
+    static DEADLINE: Deadline;
 }
 
-/// Runs `call`, which is named `what` for people, for at most `limit`. A call
-/// within a call has no more time than the outer one.
+/// Runs `step`, which is named `what` for people, for at most `limit` of the
+/// time of `clock`. A step within a step has no more time than the outer one.
 ///
 /// # Errors
-/// As `call`, or a timeout.
+/// As `step`, or a timeout.
 pub async fn within<T>(
+    clock: &Clock,
     limit: Duration,
     what: &str,
-    call: impl Future<Output = Result<T>>,
+    step: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let own = Instant::now() + limit;
-    let deadline = outer().map_or(own, |outer| outer.min(own));
-    let call = DEADLINE.scope(deadline, call);
-    match tokio::time::timeout_at(deadline, call).await {
+    let own = clock.deadline(limit);
+    let deadline = match step_deadline() {
+        Some(outer) => own.or_earlier(outer),
+        None => own,
+    };
+    let step = DEADLINE.scope(deadline.clone(), step);
+    match deadline.bound(step).await {
         Ok(result) => result,
         Err(_) => Err(CleanroomError::timeout_error(format!(
             "{what} took longer than {limit:?}"
@@ -32,14 +36,27 @@ pub async fn within<T>(
     }
 }
 
-/// How long the call that this is part of may still take; none when nobody said.
-#[must_use]
-pub fn time_left() -> Option<Duration> {
-    outer().map(|deadline| deadline.saturating_duration_since(Instant::now()))
+impl Engine {
+    /// Gives a step a deadline on the clock of the run. `what` and `of` name
+    /// it: `` `slice` of `db` ``.
+    ///
+    /// # Errors
+    /// As the step, and when it takes longer.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        what: &str,
+        of: &str,
+        step: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        within(&self.0.clock, limit, &format!("{what} of `{of}`"), step).await
+    }
 }
 
-fn outer() -> Option<Instant> {
-    DEADLINE.try_with(|deadline| *deadline).ok()
+/// The deadline of the step that this is part of; none when nobody said.
+#[must_use]
+pub fn step_deadline() -> Option<Deadline> {
+    DEADLINE.try_with(Clone::clone).ok()
 }
 
 #[cfg(test)]
@@ -51,8 +68,9 @@ mod tests {
     const SHORT: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_takes_too_long_ends() {
-        let error = within::<()>(SHORT, "`ready` of `db`", std::future::pending())
+    async fn a_step_that_takes_too_long_ends() {
+        let clock = Clock::default();
+        let error = within::<()>(&clock, SHORT, "`ready` of `db`", std::future::pending())
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -60,9 +78,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_inner_call_has_no_more_time_than_the_outer() {
-        assert_eq!(time_left(), None);
-        let inner = within(LONG, "inner", async { Ok(time_left()) });
-        assert_eq!(within(SHORT, "outer", inner).await.unwrap(), Some(SHORT));
+    async fn an_inner_step_has_no_more_time_than_the_outer() {
+        assert!(step_deadline().is_none());
+        let clock = Clock::default();
+        let inner = within(&clock, LONG, "inner", async {
+            Ok(step_deadline().map(|deadline| deadline.left()))
+        });
+        let left = within(&clock, SHORT, "outer", inner).await.unwrap();
+        assert_eq!(left, Some(SHORT));
     }
 }

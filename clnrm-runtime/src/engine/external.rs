@@ -5,7 +5,6 @@ use std::future::Future;
 use tokio::time::Instant;
 
 use super::claim::Claim;
-use super::cleanup::within;
 use super::explain::{declared, explain, spec_of};
 use super::instance::Ready;
 use super::{Engine, Phases, limit};
@@ -25,11 +24,11 @@ impl Engine {
         let hooks = &self.0.hooks;
         let url = planned.url.clone().unwrap_or_default();
         let external = hooks.external(&service, &url);
-        let external = asked(planned, "`external`", "read", external).await?;
+        let external = self.asked(planned, "`external`", "read", external).await?;
         let mut handle = ServiceHandle::external(&planned.name, spec, external);
         handle.core.key = planned.key.clone();
         let ready = hooks.ready(&service, &handle);
-        asked(planned, "`ready`", "ready", ready)
+        self.asked(planned, "`ready`", "ready", ready)
             .await
             .map_err(|error| {
                 let variable = url_variable(&planned.name);
@@ -37,7 +36,7 @@ impl Engine {
             })?;
         let live = crate::run::live_runs()?;
         let sweep = hooks.sweep(&service, &handle, &live);
-        match asked(planned, "`sweep`", "sweep", sweep).await {
+        match self.asked(planned, "`sweep`", "sweep", sweep).await {
             Ok(swept) if swept.is_empty() => {}
             Ok(swept) => {
                 tracing::info!(service = %planned.name, slices = swept.len(), "removed what earlier runs left");
@@ -49,27 +48,30 @@ impl Engine {
         }
         if spec.migrate {
             let migrate = hooks.migrate(&service, &handle);
-            asked(planned, "`migrate`", "migrate", migrate).await?;
+            self.asked(planned, "`migrate`", "migrate", migrate).await?;
         }
         Ok(Ready {
             id: handle.instance().clone(),
             handle,
             phases: Phases {
-                ready: begun.elapsed(),
+                ready: self.0.clock.since(begun),
                 ..Phases::default()
             },
             held,
             undo: None,
         })
     }
-}
 
-async fn asked<T>(
-    planned: &PlannedInstance,
-    method: &str,
-    phase: &str,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let answer = within(limit::of_plugin(planned), method, &planned.name, call).await;
-    answer.map_err(|error| explain(error, planned, phase))
+    /// One call of plugin code.
+    async fn asked<T>(
+        &self,
+        planned: &PlannedInstance,
+        method: &str,
+        phase: &str,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let limit = limit::of_plugin(planned);
+        let answer = self.within(limit, method, &planned.name, call).await;
+        answer.map_err(|error| explain(error, planned, phase))
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::claim::Claim;
-use super::cleanup::{Cleanup, Undo, within};
+use super::cleanup::{Cleanup, Undo};
 use super::event::Subject;
 use super::explain::{declared, explain};
 use super::request::{Needs, degraded};
@@ -133,14 +133,17 @@ impl Engine {
         let begun = Instant::now();
         let held = self.hold_resource(claim, planned)?;
         let (hooks, service) = (Arc::clone(&self.0.hooks), declared(planned)?);
+        let engine = self.clone();
         let (cleaner, name, kept) = (cleanup.clone(), planned.name.clone(), Arc::clone(&held));
         let step = async move {
             let starting = hooks.start(&service);
-            let handle = within(limit::BY_HAND, "`start`", &name, starting).await?;
+            let handle = engine
+                .within(limit::BY_HAND, "`start`", &name, starting)
+                .await?;
             let unwanted = handle.clone();
             let undo = cleaner.undo(async move {
                 let stopping = hooks.stop(&service, &unwanted);
-                if let Err(error) = within(limit::FAREWELL, "`stop`", &name, stopping).await {
+                if let Err(error) = engine.within(limit::FAREWELL, "`stop`", &name, stopping).await {
                     tracing::error!(service = %name, error = %error.report(), "cannot stop what nobody waits for");
                 }
                 drop(kept);
@@ -155,7 +158,7 @@ impl Engine {
             id: handle.instance().clone(),
             handle,
             phases: Phases {
-                create: begun.elapsed(),
+                create: self.0.clock.since(begun),
                 ..Phases::default()
             },
             held,

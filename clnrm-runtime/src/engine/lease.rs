@@ -118,7 +118,7 @@ impl Engine {
             owner: claim.owner,
             mode,
             state: LeaseState::Granted(slice),
-            took: begun.elapsed(),
+            took: self.0.clock.since(begun),
         }));
         Ok(attachment)
     }

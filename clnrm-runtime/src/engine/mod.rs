@@ -30,7 +30,7 @@ mod table;
 mod tests;
 
 pub use by_hand::ByHand;
-pub use deadline::{time_left, within};
+pub use deadline::{step_deadline, within};
 pub use event::{EngineEvent, EventSink, InstanceEvent, LeakEvent, LeaseEvent, LeaseState, Phases};
 pub(crate) use hooks::is_stale;
 pub use hooks::{Hooks, LocalHooks};
@@ -46,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backend::{Backend, BackendKind};
+use crate::clock::Clock;
 use crate::error::{CleanroomError, Result};
 use crate::lifecycle::ResourceTracker;
 use crate::plan::{Plan, PlannedInstance};
@@ -64,6 +65,7 @@ struct Inner {
     plan: RwLock<Plan>,
     events: EventSink,
     tracker: ResourceTracker,
+    clock: Clock,
     table: Table,
     /// Set when the run ends: nothing starts any more.
     closing: CancellationToken,
@@ -84,6 +86,8 @@ pub struct EngineParts {
     pub events: EventSink,
     /// What is held, and how much of it may be.
     pub tracker: ResourceTracker,
+    /// The time that counts against limits.
+    pub clock: Clock,
 }
 
 impl Engine {
@@ -102,6 +106,7 @@ impl Engine {
             plan: RwLock::default(),
             events: parts.events,
             tracker: parts.tracker,
+            clock: parts.clock,
             table: Table::default(),
             closing: CancellationToken::new(),
             making: TaskTracker::new(),

@@ -6,7 +6,6 @@ use futures_util::future::join_all;
 use tracing::Instrument;
 
 use super::claim::Claim;
-use super::cleanup::within;
 use super::request::Needs;
 use super::table::{Network, Pending, once, pending};
 use super::{Engine, limit};
@@ -93,7 +92,9 @@ impl Engine {
         let making = on.create_network(&label.attempt, &label);
         Ok(Network {
             backend,
-            id: within(limit::MAKING, "the making", &name, making).await?,
+            id: self
+                .within(limit::MAKING, "the making", &name, making)
+                .await?,
             _held: held,
         })
     }

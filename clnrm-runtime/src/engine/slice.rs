@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::claim::Claim;
-use super::cleanup::{Cleanup, Undo, within};
+use super::cleanup::{Cleanup, Undo};
 use super::explain::{declared, explain};
 use super::limit;
 use super::table::{Ending, HeldSlice, MadeSlice};
@@ -65,7 +65,7 @@ impl Engine {
                 }
                 answer
             };
-            let slice = within(limit, "`slice`", base.name(), asked).await?;
+            let slice = engine.within(limit, "`slice`", base.name(), asked).await?;
             let made = MadeSlice {
                 key,
                 service,
@@ -95,7 +95,7 @@ impl Engine {
         let begun = Instant::now();
         let ended = self.unmake_slice(&slice.made, limit).await;
         self.0.table.lock().forget_slice(&slice);
-        self.say_slice(&slice, LeaseState::Ended, begun.elapsed());
+        self.say_slice(&slice, LeaseState::Ended, self.0.clock.since(begun));
         ended.map_err(|error| {
             error
                 .with_context("service", slice.made.base.name())
@@ -111,7 +111,8 @@ impl Engine {
             slice,
         } = made;
         let dropping = self.0.hooks.drop_slice(service, base, slice);
-        within(limit, "`drop_slice`", base.name(), dropping).await?;
+        self.within(limit, "`drop_slice`", base.name(), dropping)
+            .await?;
         // A number whose slice may still be there is nobody else's.
         self.0.table.lock().free_number(key, slice.id.number);
         Ok(())

@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::cleanup::within;
 use super::event::Subject;
 use super::span::{plugin_stop, traced};
 use super::table::{Instance, Pending};
@@ -166,7 +165,7 @@ impl Engine {
                         .end_slice(Arc::clone(&slice), manner.farewell())
                 };
                 let dropped = slice.ending.begin(end);
-                async move { manner.wait(slice.made.base.name(), dropped).await }
+                async move { manner.wait(self, slice.made.base.name(), dropped).await }
             });
             begun.collect::<Vec<_>>()
         };
@@ -226,7 +225,9 @@ impl Engine {
             // Somebody is being polite to it: it goes, and the farewell ends with it.
             backend.remove(&instance.id).await?;
         }
-        manner.wait(&instance.handle.service_name, ended).await
+        manner
+            .wait(self, &instance.handle.service_name, ended)
+            .await
     }
 
     async fn end_instance(self, instance: Arc<Instance>, manner: Manner) -> Result<()> {
@@ -249,7 +250,7 @@ impl Engine {
                 .with_context("service", &instance.handle.service_name)
                 .with_context("phase", "stop")
         });
-        phases.stop = begun.elapsed();
+        phases.stop = self.0.clock.since(begun);
         let state = match ended {
             Ok(()) => LifecycleState::Stopped,
             Err(_) => LifecycleState::Failed,
@@ -264,7 +265,7 @@ impl Engine {
             BackendKind::External => Ok(()),
             BackendKind::Plugin => {
                 let stopping = self.0.hooks.stop(&instance.service, &instance.handle);
-                within(
+                self.within(
                     manner.farewell(),
                     "`stop`",
                     &instance.handle.service_name,
@@ -346,10 +347,13 @@ impl Manner {
 
     /// Waits for an end that a polite one may have begun, which has more
     /// patience than a hard one.
-    async fn wait(self, of: &str, ended: Pending<()>) -> Result<()> {
+    async fn wait(self, engine: &Engine, of: &str, ended: Pending<()>) -> Result<()> {
         match self {
             Self::Polite => ended.await,
-            Self::Hard => within(limit::HARD_FAREWELL * 2, "the end", of, ended).await,
+            Self::Hard => {
+                let limit = limit::HARD_FAREWELL * 2;
+                engine.within(limit, "the end", of, ended).await
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::{Leases, TestCase};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::declare::{Line, TestDescriptor, parse_descriptors};
 use crate::engine::{Engine, EngineParts, EventSink, Keep, LocalHooks};
@@ -69,6 +70,7 @@ impl Local {
             hooks: Arc::new(LocalHooks::new(Arc::clone(&plugins))),
             events: EventSink::default(),
             tracker: ResourceTracker::default(),
+            clock: Clock::default(),
         });
         crate::sys::at_exit(stop_at_exit).map_err(|error| {
             CleanroomError::internal_error("cannot register the end of the process")

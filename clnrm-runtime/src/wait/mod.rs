@@ -17,9 +17,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::backend::{Backend, Source, State};
+use crate::clock::Deadline;
 use crate::error::Result;
 use crate::service::{Endpoint, InstanceId, Spec};
 
@@ -61,23 +62,23 @@ pub struct Readiness {
 /// Waits until what the spec waits for is met and the instance runs.
 ///
 /// # Errors
-/// When the deadline passes, when the instance ends while we wait, and when the
+/// When the time is over, when the instance ends while we wait, and when the
 /// spec waits for what cannot be: a port that it does not have, a pattern that is
 /// no regular expression, a health check that the image does not have. The error
 /// says what was waited for, the last answer, and the last lines of the log.
 pub async fn until_ready(
     target: &Target<'_>,
     plugin_ready: PluginReady<'_>,
-    deadline: Instant,
+    deadline: &Deadline,
 ) -> Result<Readiness> {
     let execution = Execution::new(target, plugin_ready);
-    let begin = Instant::now();
+    let (clock, begin) = (deadline.clock(), Instant::now());
     let ready = async {
         execution.run(&target.spec.wait).await?;
         // What answered may have been its last word.
         execution.until_it_runs().await
     };
-    let outcome = timeout_at(deadline, async {
+    let outcome = deadline.bound(async {
         tokio::select! {
             biased;
             outcome = ready => outcome.map_err(Cause::Impossible),
@@ -87,14 +88,14 @@ pub async fn until_ready(
     let cause = match outcome.await {
         Ok(Ok(())) => {
             return Ok(Readiness {
-                elapsed: begin.elapsed(),
+                elapsed: clock.since(begin),
                 probes: execution.notes().probes(),
             });
         }
         Ok(Err(cause)) => cause,
         Err(_) => Cause::TimedOut,
     };
-    Err(failure::explain(target, execution.notes(), cause, begin.elapsed()).await)
+    Err(failure::explain(target, execution.notes(), cause, clock.since(begin)).await)
 }
 
 /// Whether an instance in this state will not come to life by itself any more.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clnrm_runtime::Result;
+use clnrm_runtime::clock::Deadline;
 use clnrm_runtime::protocol::HookReply;
 use clnrm_runtime::service::{ServiceHandle, ServiceId};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The calls of one host, by id.
@@ -27,7 +27,7 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) service: Option<ServiceId>,
-    pub(super) deadline: Instant,
+    pub(super) deadline: Deadline,
     method: &'static str,
     /// Whoever waits; gone when nobody does any more.
     waiting: Option<oneshot::Sender<Answered>>,
@@ -80,7 +80,7 @@ impl Calls {
         &self,
         service: Option<&ServiceId>,
         method: &'static str,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Option<(u64, oneshot::Receiver<Answered>)> {
         let mut table = self.lock();
         if table.closed {

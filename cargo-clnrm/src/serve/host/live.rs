@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use clnrm_runtime::clock::Deadline;
 use clnrm_runtime::protocol::wire::{self, coordinator_message, host_message};
 use clnrm_runtime::protocol::{Call, HookReply, HookRequest};
 use clnrm_runtime::service::ServiceId;
 use clnrm_runtime::{CleanroomError, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -81,16 +81,19 @@ impl LiveHost {
         self: &Arc<Self>,
         service: Option<&ServiceId>,
         request: &HookRequest,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Result<HookReply>, Lost> {
         let method = request.method();
-        let (id, answer) = self.calls.begin(service, method, deadline).ok_or(Lost)?;
+        let (id, answer) = self
+            .calls
+            .begin(service, method, deadline.clone())
+            .ok_or(Lost)?;
         let mut pending = Pending {
             host: self,
             id,
             answer,
         };
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.left();
         let call = Call {
             id,
             left,
@@ -101,7 +104,7 @@ impl LiveHost {
             Ok(call) => self.send(coordinator_message::Message::Call(call)),
             Err(error) => return Ok(Err(error)),
         }
-        match tokio::time::timeout_at(deadline, &mut pending.answer).await {
+        match deadline.bound(&mut pending.answer).await {
             Ok(Ok(answered)) => {
                 if answered.result.is_err() {
                     self.context.free(answered.created);
@@ -218,7 +221,7 @@ impl LiveHost {
         };
         let host = Arc::clone(self);
         self.context.spawn(async move {
-            let deadline = Instant::now() + host.context.limits().call;
+            let deadline = host.context.deadline();
             let stop = HookRequest::Stop(*handle);
             let stopped = host.call(Some(&service), &stop, deadline).await;
             if !matches!(stopped, Ok(Ok(_))) {

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use clnrm_runtime::engine::time_left;
+use clnrm_runtime::clock::{Clock, Deadline};
+use clnrm_runtime::engine::step_deadline;
 use clnrm_runtime::plan::ServiceDescription;
 use clnrm_runtime::protocol::{HookReply, HookRequest};
 use clnrm_runtime::service::{ServiceHandle, ServiceId};
@@ -14,7 +15,6 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +40,7 @@ struct Inner {
     reception: Reception,
     spawner: Arc<dyn Spawner>,
     limits: Limits,
+    clock: Clock,
     ambient: OnceLock<Arc<dyn Ambient>>,
     /// Whether a host was of another version.
     skewed: AtomicBool,
@@ -67,16 +68,23 @@ struct Slot {
 type Starting = Shared<BoxFuture<'static, Result<Arc<LiveHost>>>>;
 
 impl HostPool {
-    /// A pool whose hosts dial in at `reception`.
+    /// A pool whose hosts dial in at `reception`. What a call may take is
+    /// measured on `clock`.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     #[must_use]
-    pub fn new(reception: Reception, spawner: Arc<dyn Spawner>, limits: Limits) -> Self {
+    pub fn new(
+        reception: Reception,
+        spawner: Arc<dyn Spawner>,
+        limits: Limits,
+        clock: Clock,
+    ) -> Self {
         Self(Context(Arc::new(Inner {
             reception,
             spawner,
             limits,
+            clock,
             ambient: OnceLock::new(),
             skewed: AtomicBool::new(false),
             binaries: Mutex::default(),
@@ -174,16 +182,14 @@ impl HostPool {
         service: Option<&ServiceId>,
         request: &HookRequest,
     ) -> Result<HookReply> {
-        let limit = time_left().unwrap_or(self.0.limits().call);
         let first = self.host(binary)?.await?;
-        // A host takes its time to start, and that is not the plugin's.
-        if let Ok(result) = first.call(service, request, Instant::now() + limit).await {
+        let deadline = self.0.deadline();
+        if let Ok(result) = first.call(service, request, deadline).await {
             return result;
         }
         tracing::warn!(error = %first.lost().message(), "a host is lost, its call is made again");
-        let limit = time_left().unwrap_or(limit);
         let second = self.host(binary)?.await?;
-        match second.call(service, request, Instant::now() + limit).await {
+        match second.call(service, request, self.0.deadline()).await {
             Ok(result) => result,
             Err(_) => {
                 let error = second.lost();
@@ -262,6 +268,16 @@ impl Context {
 
     pub(super) fn closing(&self) -> &CancellationToken {
         &self.0.closing
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The deadline of a call that begins now: that of the engine's step, or
+    /// one of its own.
+    pub(super) fn deadline(&self) -> Deadline {
+        step_deadline().unwrap_or_else(|| self.0.clock.deadline(self.0.limits.call))
     }
 
     /// A host was of another version.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use clnrm_runtime::clock::Deadline;
 use clnrm_runtime::engine::Hooks;
 use clnrm_runtime::plugin::External;
 use clnrm_runtime::protocol::wire::{self, coordinator_message::Message};
@@ -12,7 +13,6 @@ use clnrm_runtime::protocol::{AmbientAnswer, AmbientQuestion, check, to_json};
 use clnrm_runtime::service::{HealthStatus, RunId, ServiceHandle, ServiceId, Slice, SliceId};
 use clnrm_runtime::{CleanroomError, Result};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::ambient::AmbientStart;
 use super::live::LiveHost;
@@ -71,11 +71,10 @@ pub(super) fn begin(host: &Arc<LiveHost>, request: wire::AmbientRequest) {
         host: Arc::clone(host),
         id,
         service: running.service.clone(),
-        deadline: running.deadline,
+        deadline: running.deadline.clone(),
     };
     let task = host.context.spawn(async move {
-        let deadline = asked.deadline;
-        let answer = tokio::time::timeout_at(deadline, asked.answer(request));
+        let answer = asked.deadline.bound(asked.answer(request));
         let answer = answer.await.unwrap_or_else(|_| {
             Err(CleanroomError::timeout_error(
                 "the time of the call ended before the engine answered",
@@ -115,7 +114,7 @@ struct Asked {
     host: Arc<LiveHost>,
     id: u64,
     service: Option<ServiceId>,
-    deadline: Instant,
+    deadline: Deadline,
 }
 
 impl Asked {

@@ -95,9 +95,9 @@ async fn wait(
             () = context.closing().cancelled() => Hello::Never("was dismissed".to_owned()),
         }
     };
-    tokio::time::timeout(limit, first)
-        .await
-        .unwrap_or_else(|_| Hello::Never(format!("was silent for {limit:?}")))
+    let deadline = context.clock().deadline(limit);
+    let hello = deadline.bound(first).await;
+    hello.unwrap_or_else(|_| Hello::Never(format!("was silent for {limit:?}")))
 }
 
 /// Ends a process that is of no use. One that has ended already is no error.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::backend::BackendKind;
 use crate::backend::fake::{Script, Step};
-use crate::engine::Hooks;
+use crate::engine::{Hooks, step_deadline};
 use crate::error::Result;
 use crate::plugin::External;
 use crate::service::{
@@ -33,6 +34,8 @@ struct Inside {
     health: Option<HealthStatus>,
     /// What a hand-written `start` started through the ambient engine.
     inner: Option<ServiceHandle>,
+    /// How much time the last hand-written `start` had.
+    left: Option<Duration>,
 }
 
 impl Double {
@@ -66,6 +69,11 @@ impl Double {
     /// What hand-written starts made and no stop has ended.
     pub(super) fn started(&self) -> Vec<InstanceId> {
         self.inside().started.iter().cloned().collect()
+    }
+
+    /// How much time the last hand-written `start` had, if anybody said.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.inside().left
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -154,6 +162,7 @@ impl Hooks for Double {
     }
 
     async fn start(&self, service: &ServiceId) -> Result<ServiceHandle> {
+        self.inside().left = step_deadline().map(|deadline| deadline.left());
         if let Some(inner) = self.inside().inner.clone() {
             return Ok(inner);
         }

@@ -5,6 +5,7 @@ mod sketch;
 mod stage;
 
 mod cancel;
+mod clock;
 mod control;
 mod event;
 mod external;

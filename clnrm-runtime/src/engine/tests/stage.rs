@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::double::Double;
 use super::sketch::{Sketch, key};
 use crate::backend::fake::{Call, Fake, Script, Step};
+use crate::clock::Clock;
 use crate::engine::{Engine, EngineEvent, EngineParts, EventSink, InstanceEvent, Keep};
 use crate::error::{CleanroomError, Result};
 use crate::lifecycle::{LifecycleState, ResourceTracker};
@@ -23,6 +24,7 @@ pub(super) struct Stage {
     pub(super) fake: Fake,
     pub(super) hooks: Double,
     pub(super) script: Script,
+    pub(super) clock: Clock,
     events: Arc<Mutex<Vec<EngineEvent>>>,
     begin: Instant,
     _temp: TempDir,
@@ -44,12 +46,14 @@ impl Stage {
         let hooks = Double::new(script.clone());
         let events = Arc::<Mutex<Vec<_>>>::default();
         let heard = Arc::clone(&events);
+        let clock = Clock::default();
         let engine = Engine::new(EngineParts {
             run: Arc::new(Run::begin_in(temp.path()).unwrap()),
             backends: vec![Arc::new(fake.clone())],
             hooks: Arc::new(hooks.clone()),
             events: EventSink::new(move |event| heard.lock().unwrap().push(event)),
             tracker,
+            clock: clock.clone(),
         });
         let instances = services.into_iter().map(|it| (it.0.key.clone(), it.0));
         engine.extend(Plan {
@@ -61,6 +65,7 @@ impl Stage {
             fake,
             hooks,
             script,
+            clock,
             events,
             begin: Instant::now(),
             _temp: temp,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::*;
 use crate::backend::State;
@@ -137,6 +137,29 @@ async fn a_plugin_of_another_version_is_asked_once() {
         error.hint(),
         Some("install the one that matches: `cargo install cargo-clnrm@9.9.9`")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_in_which_the_run_stands_still_does_not_count() {
+    let (clock, begin) = (Clock::default(), Instant::now());
+    let deadline = clock.deadline(DEADLINE);
+    let fake = Fake::new().says(50_000, Stdout, "ready");
+    let ready = || async { Ok(()) }.boxed();
+    let waiting = wait_until(
+        &deadline,
+        &fake,
+        Wait::log("ready"),
+        BTreeMap::new(),
+        &ready,
+    );
+    let standing_still = async {
+        sleep_until(begin + millis(10_000)).await;
+        clock.freeze();
+        sleep_until(begin + millis(45_000)).await;
+        clock.thaw();
+    };
+    let (readiness, ()) = tokio::join!(waiting, standing_still);
+    check(readiness, 15_000);
 }
 
 #[tokio::test(start_paused = true)]

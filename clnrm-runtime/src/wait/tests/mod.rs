@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
 use super::{Readiness, Target, until_ready};
 use crate::backend::Source;
+use crate::clock::{Clock, Deadline};
 use crate::error::Result;
 use crate::service::{Endpoint, InstanceId, Port, Spec, Var, Wait};
 use fake::Fake;
@@ -41,6 +41,17 @@ async fn wait_with(
     endpoints: BTreeMap<String, Endpoint>,
     plugin_ready: &(dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync),
 ) -> Result<Readiness> {
+    let deadline = Clock::default().deadline(DEADLINE);
+    wait_until(&deadline, fake, wait, endpoints, plugin_ready).await
+}
+
+async fn wait_until(
+    deadline: &Deadline,
+    fake: &Fake,
+    wait: Wait,
+    endpoints: BTreeMap<String, Endpoint>,
+    plugin_ready: &(dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync),
+) -> Result<Readiness> {
     let spec = spec(wait);
     let source = Source::Image("clnrm-test/web:1".parse()?);
     let target = Target {
@@ -53,5 +64,5 @@ async fn wait_with(
         since: None,
     };
     let ready = || plugin_ready();
-    until_ready(&target, &ready, Instant::now() + DEADLINE).await
+    until_ready(&target, &ready, deadline).await
 }

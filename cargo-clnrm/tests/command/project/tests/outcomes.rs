@@ -7,6 +7,18 @@ use clnrm::redis::Redis;
 use sample::Held;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// One that is ready when somebody writes to its gate.
+#[clnrm::service(
+    program = "sh",
+    args = ["-c", "mkfifo \"$1\" && read -r _ < \"$1\" && echo open && exec tail -f /dev/null", "sh", "{data_dir}/gate"],
+    ready(log = "open"),
+    start_timeout = "5s"
+)]
+struct Gated(clnrm::ServiceHandle);
+
+#[clnrm::test]
+fn needs_what_is_gated(_service: Gated) {}
+
 /// A server that ends at once.
 #[clnrm::service(clnrm::redis::plugin().config("maxmemory-policy", "nonsense"))]
 struct Broken(Redis);

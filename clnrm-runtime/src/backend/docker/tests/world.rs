@@ -10,11 +10,11 @@ use testcontainers::bollard::models::{ContainerConfig, ContainerInspectResponse}
 use testcontainers::bollard::query_parameters::{
     CommitContainerOptionsBuilder, RemoveImageOptions,
 };
-use tokio::time::Instant;
 
 use crate::backend::docker::DockerBackend;
 use crate::backend::docker::connect::Maker;
 use crate::backend::{Backend, CreateRequest, NetworkId, Source, Started, State};
+use crate::clock::Clock;
 use crate::error::Result;
 use crate::label::{Label, Owner};
 use crate::service::{
@@ -142,7 +142,8 @@ impl World {
             since,
         };
         let ready = || async { Ok(()) }.boxed();
-        wait::until_ready(&target, &ready, Instant::now() + spec.start_timeout).await
+        let deadline = Clock::default().deadline(spec.start_timeout);
+        wait::until_ready(&target, &ready, &deadline).await
     }
 
     pub(super) async fn network(&self, name: &str) -> NetworkId {

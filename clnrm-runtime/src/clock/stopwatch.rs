@@ -1,6 +1,8 @@
 //! Measures time but for that in which the run is frozen. Pure: it is told what time it is.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// When a run was frozen.
 #[derive(Debug, Clone, Default)]
