@@ -3,7 +3,7 @@
 //! New plugins implement [`plugin::ServicePlugin`],
 //! which says more: ports, waits, slices, programs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -43,8 +43,8 @@ pub struct ServiceHandle {
     pub name: String,
     /// What [`ContainerBackend::create_container`] gave.
     pub container_id: String,
-    /// The ports inside the container. Nothing publishes them: the container
-    /// is made before the plugin says so.
+    /// The ports inside the container. They are published on loopback, and the
+    /// image must expose them: the container is made before the plugin says so.
     pub ports: Vec<u16>,
 }
 
@@ -57,7 +57,8 @@ pub struct Container {
 
 /// Makes containers: labelled, owned and removed like everything else of the run.
 pub trait ContainerBackend {
-    /// Makes and starts a container, and returns when it runs.
+    /// Makes and starts a container, and returns when it runs. The ports that
+    /// its image exposes are published on loopback.
     ///
     /// # Errors
     /// When the image cannot be had, or does not start.
@@ -153,14 +154,33 @@ impl<P: ServicePlugin> plugin::ServicePlugin for Adapted<P> {
     }
 }
 
-/// The older handle of a container. Its ports are the plugin's own business:
-/// it may be in another process than the one that was told them.
+/// The older handle of a container.
 fn old(handle: &service::ServiceHandle) -> ServiceHandle {
+    let ports = handle.endpoints().keys();
     ServiceHandle {
         name: handle.service_name.clone(),
         container_id: handle.instance().as_str().to_owned(),
-        ports: Vec::new(),
+        ports: ports.filter_map(|name| name.parse().ok()).collect(),
     }
+}
+
+/// The handle with the ports that the plugin says, by their numbers, out of
+/// all that the image exposes.
+fn with_ports(mut handle: service::ServiceHandle, said: &[u16]) -> Result<service::ServiceHandle> {
+    let said: BTreeSet<String> = said.iter().map(ToString::to_string).collect();
+    let exposed = &mut handle.core.endpoints;
+    if let Some(port) = said.iter().find(|port| !exposed.contains_key(*port)) {
+        let service = &handle.service_name;
+        let message = format!("`{service}` says port {port}, which its image does not expose");
+        return Err(CleanroomError::validation_error(message).with_hint(
+            "add `EXPOSE` to the image, or write a plugin of today's trait, whose spec names ports",
+        ));
+    }
+    exposed.retain(|name, _| said.contains(name));
+    Ok(service::ServiceHandle::new(
+        handle.service_name,
+        handle.core,
+    ))
 }
 
 /// The engine of this process, with the containers that one call may know.
@@ -196,7 +216,7 @@ impl<'a> Ambient<'a> {
         let handle = self.find(&old.container_id)?;
         let made = self.handles().len();
         if made == 1 {
-            return Ok(handle);
+            return with_ports(handle, &old.ports);
         }
         let message = format!(
             "`{}` made {made} containers, and may have one",
@@ -221,8 +241,12 @@ impl ContainerBackend for Ambient<'_> {
         let env = env
             .iter()
             .map(|(name, value)| (name.clone(), Template::literal(value)));
+        let container = ContainerSpec {
+            exposed: true,
+            ..ContainerSpec::new(image)
+        };
         let spec = Spec {
-            container: Some(ContainerSpec::new(image)),
+            container: Some(container),
             env: env.collect(),
             ..Spec::default()
         };

@@ -1,9 +1,13 @@
 //! A plugin as the older ticket writes it, with a backend as an argument, through the adapter.
 
 use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clnrm::HealthStatus;
+use clnrm::service::Endpoint;
 use clnrm_runtime::adapter::{Adapted, ContainerBackend, ServiceHandle, ServicePlugin};
 use clnrm_runtime::registry::ServiceFactory;
 use clnrm_runtime::{ErrorKind, Result, label};
@@ -55,7 +59,30 @@ impl ServicePlugin for MyCustomPlugin {
     }
 
     fn health_check(&self, handle: &ServiceHandle, backend: &dyn ContainerBackend) -> Result<bool> {
+        assert_eq!(handle.ports, self.config.ports);
         backend.container_is_running(&handle.container_id)
+    }
+}
+
+/// The front page, as soon as the server gives it.
+fn page(endpoint: &Endpoint) -> String {
+    let address = (endpoint.host.as_str(), endpoint.port);
+    assert_eq!(address.0, "127.0.0.1");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page)?;
+        Ok::<_, std::io::Error>(page)
+    };
+    loop {
+        match ask() {
+            Ok(page) if !page.is_empty() => return page,
+            answer => assert!(Instant::now() < deadline, "{answer:?}"),
+        }
+        std::thread::yield_now();
     }
 }
 
@@ -77,6 +104,7 @@ async fn a_plugin_of_the_older_form_runs_a_container() {
     assert_eq!(plugin.health_check(&handle).unwrap(), HealthStatus::Healthy);
     let owner = handle.exec(["printenv", "OWNER"]).await.unwrap();
     assert_eq!(owner.stdout_text().trim(), "{nobody}");
+    assert!(page(handle.main_endpoint().unwrap()).contains("It works."));
     handle.pause().await.unwrap();
     assert!(!plugin.health_check(&handle).unwrap().is_healthy());
     plugin.stop(handle.clone()).unwrap();
@@ -89,6 +117,7 @@ struct Confused {
     service: &'static str,
     makes: usize,
     says: Option<&'static str>,
+    ports: &'static [u16],
 }
 
 impl ServicePlugin for Confused {
@@ -106,7 +135,7 @@ impl ServicePlugin for Confused {
         Ok(ServiceHandle {
             name: self.service.to_owned(),
             container_id: self.says.map_or(id, str::to_owned),
-            ports: Vec::new(),
+            ports: self.ports.to_vec(),
         })
     }
 
@@ -138,14 +167,26 @@ async fn a_start_that_is_refused_leaves_no_container() {
         service: "two-containers",
         makes: 2,
         says: None,
+        ports: &[],
     };
     refused(two, "`two-containers` made 2 containers, and may have one");
     let other = Confused {
         service: "other-container",
         makes: 1,
         says: Some("another's"),
+        ports: &[],
     };
     refused(other, "`other-container` has no container `another's`");
+    let port = Confused {
+        service: "other-port",
+        makes: 1,
+        says: None,
+        ports: &[80, 8080],
+    };
+    refused(
+        port,
+        "`other-port` says port 8080, which its image does not expose",
+    );
 }
 
 #[tokio::test]
@@ -155,6 +196,7 @@ async fn only_its_own_container_is_in_reach() {
         service: "out-of-reach",
         makes: 1,
         says: None,
+        ports: &[],
     };
     let plugin: Box<dyn clnrm::ServicePlugin> = Box::new(Adapted::new(confused));
     let handle = plugin.start().unwrap();

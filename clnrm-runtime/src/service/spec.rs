@@ -110,6 +110,10 @@ pub struct ContainerSpec {
     /// The working directory.
     #[serde(default)]
     pub workdir: Option<String>,
+    /// Whether the ports that the image exposes are published too, each by its
+    /// number as its name, where [`Spec::ports`] does not have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exposed: bool,
     /// What `{data_dir}` means inside: an anonymous volume is mounted there
     /// when a template names it.
     #[serde(default = "default_data_dir")]
@@ -136,6 +140,7 @@ impl ContainerSpec {
             limits: Limits::default(),
             user: None,
             workdir: None,
+            exposed: false,
             data_dir: default_data_dir(),
         }
     }

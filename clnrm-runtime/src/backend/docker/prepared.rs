@@ -9,7 +9,7 @@ use crate::backend::{CreateRequest, NetworkId, Source, Surroundings};
 use crate::error::{CleanroomError, Result};
 use crate::label::Label;
 use crate::service::{
-    ContainerSpec, Healthcheck, ImageRef, InstanceId, Limits, Port, Template, Volume,
+    ContainerSpec, Healthcheck, ImageRef, InstanceId, Limits, Port, PortProtocol, Template, Volume,
 };
 
 /// The label with the instance's id, also on its anonymous volumes.
@@ -121,6 +121,33 @@ impl Prepared {
             workdir: container.workdir.clone(),
             ports: request.spec.ports.clone(),
         })
+    }
+
+    /// Publishes ports that an image exposes, written as `80/tcp`, by their
+    /// numbers. Those that have a name keep it.
+    pub(super) fn publish(&mut self, exposed: &[String]) {
+        // Of TCP and UDP by one number the first has its name.
+        let exposed: BTreeSet<&String> = exposed.iter().collect();
+        let ports = exposed.into_iter().filter_map(|text| {
+            let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+            let protocol = match protocol {
+                "tcp" => PortProtocol::Tcp,
+                "udp" => PortProtocol::Udp,
+                _ => return None,
+            };
+            let number = number.parse().ok()?;
+            Some(Port {
+                protocol,
+                ..Port::tcp(number)
+            })
+        });
+        for port in ports {
+            let is_it = |it: &&Port| (it.number, it.protocol) == (port.number, port.protocol);
+            if self.ports.values().find(is_it).is_none() {
+                let name = port.number.to_string();
+                self.ports.entry(name).or_insert(port);
+            }
+        }
     }
 
     /// Looks for what is mounted from the host, where the host is this one.

@@ -26,8 +26,12 @@ pub(super) async fn create(backend: &DockerBackend, request: &CreateRequest) -> 
     let docker = &backend.connection.docker;
     let answer = docker.inspect_image(&image.to_string()).await;
     let answer = answer.map_err(|error| refuse("create", &about, &error))?;
-    let volumes = answer.config.and_then(|config| config.volumes);
-    let prepared = Prepared::new(request, &volumes.unwrap_or_default())?;
+    let config = answer.config.unwrap_or_default();
+    let mut prepared = Prepared::new(request, &config.volumes.unwrap_or_default())?;
+    let container = request.spec.container.as_ref();
+    if container.is_some_and(|container| container.exposed) {
+        prepared.publish(&config.exposed_ports.unwrap_or_default());
+    }
     if backend.description.is_local {
         // Podman would make the path, as root, on the host.
         prepared.mounted_paths_exist()?;
