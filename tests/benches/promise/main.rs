@@ -13,6 +13,7 @@
 mod life;
 mod pure;
 mod table;
+mod whole;
 
 use std::process::Command;
 
@@ -29,6 +30,7 @@ fn main() {
     let table = Table::new(words.cloned().collect());
     if let Some(backend) = backend {
         life::run(&table, backend);
+        whole::run(&table, backend);
         return;
     }
     table.head();
