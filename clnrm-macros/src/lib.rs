@@ -40,7 +40,7 @@ use root::Root;
 ///
 /// | option | meaning |
 /// | --- | --- |
-/// | `timeout = "30s"` | what the body may take, in `ms`, `s` or `m`; the start of services does not count |
+/// | `timeout = "30s"` | what the body may take, in `ms`, `s` or `m`, and as long again for fixtures before it; the start of services does not count |
 /// | `flavor = "multi_thread"` | the runtime of an `async` test; `"current_thread"` unless said |
 /// | `worker_threads = 2` | the threads of such a runtime; one for each core unless said |
 /// | `fresh` | every service is the test's own, nothing is shared |

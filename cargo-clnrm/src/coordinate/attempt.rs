@@ -16,7 +16,7 @@ use super::capture::Capture;
 use super::freezer::Freezer;
 use super::slot::Slot;
 use crate::discover::TestBinary;
-use crate::report::event::{Output, Phases};
+use crate::report::event::{Output, Part, Phases};
 
 /// How long the pipes of a test that has ended may stay open.
 const LEAK: Duration = Duration::from_millis(200);
@@ -52,7 +52,8 @@ pub(super) struct Launch<'a> {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) exit: Exit,
-    pub(super) timed_out: bool,
+    /// What of it took longer than it may.
+    pub(super) overran: Option<Part>,
     pub(super) leaked: bool,
     pub(super) output: Output,
     pub(super) begun: Instant,
@@ -60,7 +61,7 @@ pub(super) struct Ended {
 }
 
 impl Launch<'_> {
-    /// Runs the test to its end. `slow` is called each time it has taken
+    /// Runs the test to its end. `slow` is called each time a part of it has taken
     /// another `slow` long, with whether it is being ended.
     pub(super) async fn run(
         &self,
@@ -71,23 +72,21 @@ impl Launch<'_> {
         let (mut streams, stdio) = self.stdio()?;
         let child = self.keeper.spawn(self.spawn(), stdio).await?;
         let _joined = self.freezer.join(&child).await;
-        let mut timed_out = false;
+        let mut overran = None;
         let mut reports = 1_u32;
-        let limit = async {
-            let body = slot.body().await;
-            self.freezer.clock().passed(body, self.limit).await;
-        };
+        let clock = self.freezer.clock();
+        let limit = slot.overruns(begun, self.limit, clock);
         tokio::pin!(limit);
         let exit = loop {
             tokio::select! {
                 exit = child.wait() => break exit?,
-                () = self.freezer.clock().passed(begun, self.slow.saturating_mul(reports)) => {
+                (_, since) = slot.overruns(begun, self.slow.saturating_mul(reports), clock) => {
                     reports = reports.saturating_add(1);
-                    slow(self.freezer.clock().since(begun), false);
+                    slow(clock.since(since), false);
                 }
-                () = &mut limit => {
-                    timed_out = true;
-                    slow(self.freezer.clock().since(begun), true);
+                (part, since) = &mut limit => {
+                    overran = Some(part);
+                    slow(clock.since(since), true);
                     break self.end(&child, Signal::Term).await?;
                 }
                 () = self.interrupt.cancelled() => break self.end(&child, Signal::Int).await?,
@@ -96,7 +95,7 @@ impl Launch<'_> {
         let ended = Instant::now();
         let leaked = tokio::select! {
             () = closed(&mut streams) => false,
-            () = self.freezer.clock().passed(ended, LEAK) => true,
+            () = clock.passed(ended, LEAK) => true,
         };
         // What it started and did not end must not outlive it.
         child.signal(Signal::Kill, Target::Tree).await.ok();
@@ -107,7 +106,7 @@ impl Launch<'_> {
         };
         Ok(Ended {
             exit,
-            timed_out,
+            overran,
             leaked,
             output,
             begun,
@@ -197,7 +196,7 @@ pub(super) fn phases(slot: &Slot, ended: &Ended, gone: Instant, clock: &Clock) -
     // A plain test asks for nothing, and has its body from the beginning.
     let asked = progress.asked.or(progress.body).unwrap_or(ended.ended);
     let leased = progress.leased.unwrap_or(asked);
-    let body = progress.body.unwrap_or(leased.max(ended.begun));
+    let body = progress.body.unwrap_or(ended.ended);
     let finished = progress.finished.unwrap_or(ended.ended);
     Phases {
         wait: clock.between(asked, leased),

@@ -2,7 +2,7 @@
 
 use clnrm_runtime::keeper::Exit;
 
-use crate::report::event::Status;
+use crate::report::event::{Part, Status};
 
 /// What was seen of an attempt.
 #[derive(Debug, Clone)]
@@ -13,8 +13,8 @@ pub(super) struct Seen {
     pub(super) speaks: bool,
     /// Whether it said so.
     pub(super) finished: bool,
-    /// Whether it ran longer than it may.
-    pub(super) timed_out: bool,
+    /// What of it took longer than it may.
+    pub(super) overran: Option<Part>,
     /// Whether something held its output open after its end.
     pub(super) leaked: bool,
     /// The service that did not start, and why.
@@ -23,8 +23,8 @@ pub(super) struct Seen {
 
 /// How the attempt ended.
 pub(super) fn status(seen: Seen) -> Status {
-    if seen.timed_out {
-        return Status::Timeout;
+    if let Some(part) = seen.overran {
+        return Status::Timeout { part };
     }
     if let Some((service, error)) = seen.no_service {
         return Status::NoService { service, error };
@@ -48,7 +48,7 @@ mod tests {
             exit,
             speaks: true,
             finished: true,
-            timed_out: false,
+            overran: None,
             leaked: false,
             no_service: None,
         }
@@ -82,17 +82,17 @@ mod tests {
     fn a_timeout_is_a_timeout_however_the_process_then_ended() {
         assert_eq!(
             status(Seen {
-                timed_out: true,
+                overran: Some(Part::Body),
                 ..seen(Exit::Signal(15))
             }),
-            Status::Timeout
+            Status::Timeout { part: Part::Body }
         );
         assert_eq!(
             status(Seen {
-                timed_out: true,
+                overran: Some(Part::Body),
                 ..seen(Exit::Code(0))
             }),
-            Status::Timeout
+            Status::Timeout { part: Part::Body }
         );
     }
 

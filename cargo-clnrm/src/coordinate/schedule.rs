@@ -215,7 +215,7 @@ impl Stage {
             exit: ended.exit,
             speaks: slot.speaks,
             finished: progress.finished.is_some(),
-            timed_out: ended.timed_out,
+            overran: ended.overran,
             leaked: ended.leaked,
             no_service: progress.no_service,
         });

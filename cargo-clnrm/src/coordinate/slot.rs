@@ -1,14 +1,18 @@
 //! One attempt of one test, as the coordinator knows it: what it may lease and how far it is.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::plan::PlannedTest;
 use clnrm_runtime::service::{OwnerId, ServiceHandle};
 use clnrm_runtime::{CleanroomError, Result};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::report::event::Part;
 use crate::serve::Attempt;
 
 /// An attempt that is running.
@@ -30,7 +34,7 @@ pub(super) struct Progress {
     pub(super) asked: Option<Instant>,
     /// When it had them.
     pub(super) leased: Option<Instant>,
-    /// When its body began: from here on its time is limited.
+    /// When its body began.
     pub(super) body: Option<Instant>,
     /// When it said that it has finished.
     pub(super) finished: Option<Instant>,
@@ -40,6 +44,18 @@ pub(super) struct Progress {
     pub(super) skew: Option<String>,
     /// What it leased.
     pub(super) handles: Vec<ServiceHandle>,
+}
+
+impl Progress {
+    /// The part that the attempt is in, and since when. Waiting for services is none.
+    fn part(&self, begun: Instant) -> Option<(Part, Instant)> {
+        match (self.asked, self.leased, self.body) {
+            (_, _, Some(body)) => Some((Part::Body, body)),
+            (_, Some(leased), None) => Some((Part::SetUp, leased)),
+            (Some(_), None, None) => None,
+            (None, None, None) => Some((Part::SetUp, begun)),
+        }
+    }
 }
 
 impl Slot {
@@ -79,13 +95,32 @@ impl Slot {
         self.progress.borrow().clone()
     }
 
-    /// Waits until the body has begun, and says when.
-    pub(super) async fn body(&self) -> Instant {
+    /// Waits until a part of the attempt, whose process `begun` then, has taken
+    /// `limit`, and says since when it has been in that part.
+    pub(super) async fn overruns(
+        &self,
+        begun: Instant,
+        limit: Duration,
+        clock: &Clock,
+    ) -> (Part, Instant) {
         let mut progress = self.progress.subscribe();
-        let begun = progress.wait_for(|progress| progress.body.is_some()).await;
-        let body = begun.ok().and_then(|progress| progress.body);
-        // The sender lives as long as `self`, so there is an answer.
-        body.unwrap_or_else(Instant::now)
+        loop {
+            let part = progress.borrow_and_update().part(begun);
+            let over = async {
+                match part {
+                    Some((_, since)) => clock.passed(since, limit).await,
+                    None => pending().await,
+                }
+            };
+            // The sender lives as long as `self`, so that a change is all that can come.
+            let is_over = tokio::select! {
+                () = over => true,
+                _ = progress.changed() => false,
+            };
+            if let Some(part) = part.filter(|_| is_over) {
+                return part;
+            }
+        }
     }
 }
 
@@ -111,5 +146,70 @@ impl Slots {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Attempt, Arc<Slot>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clnrm_runtime::service::TestId;
+    use tokio::time::advance;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    fn slot() -> Slot {
+        let test = TestId {
+            binary: "shop::it".to_owned(),
+            name: "orders".to_owned(),
+        };
+        let planned = PlannedTest {
+            test,
+            leases: Vec::new(),
+            error: None,
+        };
+        Slot::new(planned, 1, true)
+    }
+
+    /// After which time it overruns, and in which part.
+    async fn overruns(slot: &Slot, begun: Instant) -> (Part, Duration) {
+        let (part, since) = slot.overruns(begun, LIMIT, &Clock::default()).await;
+        assert_eq!(since.elapsed(), LIMIT);
+        (part, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_never_asks_overruns() {
+        let slot = slot();
+        assert_eq!(overruns(&slot, Instant::now()).await, (Part::SetUp, LIMIT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_services_has_no_limit_and_fixtures_have() {
+        let (slot, begun) = (slot(), Instant::now());
+        slot.note(|progress| progress.asked = Some(begun));
+        let leased = async {
+            advance(10 * LIMIT).await;
+            slot.note(|progress| progress.leased = Some(Instant::now()));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            over = overruns(&slot, begun) => assert_eq!(over, (Part::SetUp, 11 * LIMIT)),
+            () = leased => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_body_has_the_limit_anew() {
+        let (slot, begun) = (slot(), Instant::now());
+        let body = async {
+            advance(LIMIT / 2).await;
+            slot.note(|progress| progress.body = Some(Instant::now()));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            over = overruns(&slot, begun) => assert_eq!(over, (Part::Body, LIMIT + LIMIT / 2)),
+            () = body => {}
+        }
     }
 }

@@ -38,7 +38,9 @@ pub use counts::{Counts, NotRun, Tally};
 pub use service::{
     InstanceDurations, InstanceState, Leaked, Lease, Planned, ResourceKind, Scope, ServiceChange,
 };
-pub use test::{Attempt, Kept, LogLine, Output, Phases, ServiceUse, Status, Stream, TestId, Until};
+pub use test::{
+    Attempt, Kept, LogLine, Output, Part, Phases, ServiceUse, Status, Stream, TestId, Until,
+};
 
 use super::timing::Timing;
 

@@ -164,7 +164,7 @@ fn kind(status: &Status) -> Option<(NonSuccessKind, &'static str)> {
     match status {
         Status::Pass | Status::Leak => None,
         Status::Fail { .. } => Some((NonSuccessKind::Failure, "test failure")),
-        Status::Timeout => Some((NonSuccessKind::Failure, "test timeout")),
+        Status::Timeout { .. } => Some((NonSuccessKind::Failure, "test timeout")),
         Status::Signal { .. } => Some((NonSuccessKind::Failure, "test abort")),
         Status::Unfinished => Some((NonSuccessKind::Failure, "test unfinished")),
         Status::NoService { .. } => Some((NonSuccessKind::Error, "no service")),

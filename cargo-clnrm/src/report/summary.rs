@@ -309,7 +309,7 @@ fn kept(kept: &[Kept]) -> String {
 mod tests {
     use anstream::adapter::strip_str;
 
-    use super::super::event::{InstanceDurations, ServiceChange};
+    use super::super::event::{InstanceDurations, Part, ServiceChange};
     use super::super::sample;
     use super::*;
 
@@ -437,7 +437,7 @@ mod tests {
     fn a_failure_without_output_says_what_happened() {
         let summary = of(&[
             sample::finished("a", Status::Unfinished),
-            sample::finished("b", Status::Timeout),
+            sample::finished("b", Status::Timeout { part: Part::Body }),
         ]);
         insta::assert_snapshot!(strip_str(&summary.failures()).to_string(), @"
         ────────────

@@ -20,6 +20,8 @@ mod kept;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
+mod limit;
+#[cfg(test)]
 mod outcome;
 #[cfg(test)]
 mod plain;

@@ -103,7 +103,7 @@ impl Tally {
                 counts.passed += 1;
                 counts.leaky += 1;
             }
-            Status::Timeout => counts.timed_out += 1,
+            Status::Timeout { .. } => counts.timed_out += 1,
             Status::NoService { .. } => counts.no_service += 1,
             Status::Fail { .. }
             | Status::Signal { .. }

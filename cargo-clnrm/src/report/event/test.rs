@@ -59,8 +59,11 @@ pub enum Status {
         /// The exit code.
         code: i32,
     },
-    /// It ran longer than allowed.
-    Timeout,
+    /// A part of it took longer than the test allows.
+    Timeout {
+        /// The part.
+        part: Part,
+    },
     /// The process was ended by a signal.
     Signal {
         /// The signal's number on this platform.
@@ -118,6 +121,16 @@ pub struct ServiceUse {
     /// What the instance logged between the test's start and its end; of tests that passed, nothing.
     #[serde(default)]
     pub log: Vec<LogLine>,
+}
+
+/// A part of a test that is limited. Its wait for services is not: these have limits of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// What comes before its body: its process, then its fixtures.
+    SetUp,
+    /// Its body, and what it gives back.
+    Body,
 }
 
 /// A line of a service's log.
@@ -216,7 +229,7 @@ impl Status {
     #[must_use]
     pub fn short_word(&self) -> String {
         match self {
-            Self::Timeout => "TMT".to_owned(),
+            Self::Timeout { .. } => "TMT".to_owned(),
             Self::Unfinished => "UNFIN".to_owned(),
             Self::NoService { .. } => "NOSVC".to_owned(),
             Self::NoProcess { .. } => "NOEXE".to_owned(),
@@ -233,7 +246,7 @@ impl Status {
             Self::Pass => "PASS",
             Self::Leak => "LEAK",
             Self::Fail { .. } => "FAIL",
-            Self::Timeout => "TIMEOUT",
+            Self::Timeout { .. } => "TIMEOUT",
             Self::Signal { .. } => "SIGNAL",
             Self::Unfinished => "UNFINISHED",
             Self::NoService { .. } => "NO SERVICE",
@@ -248,7 +261,11 @@ impl Status {
             Self::Pass => "the test passed".to_owned(),
             Self::Leak => "the test passed and left something that held its output open".to_owned(),
             Self::Fail { code } => format!("the test process ended with code {code}"),
-            Self::Timeout => "the test ran longer than it may".to_owned(),
+            Self::Timeout { part: Part::Body } => "the test ran longer than it may".to_owned(),
+            Self::Timeout { part: Part::SetUp } => {
+                "what it sets up took longer than it may (hint: look at its fixtures, or raise its `timeout`)"
+                    .to_owned()
+            }
             Self::Signal { signal } => match signal_name(*signal) {
                 Some(name) => format!("the test process was ended by signal {signal}: SIG{name}"),
                 None => format!("the test process was ended by signal {signal}"),
