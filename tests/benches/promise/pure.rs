@@ -1,7 +1,6 @@
 //! What needs no service: the registration of plugins, and the plan.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use clnrm_runtime::plan::{
     Catalog, NeedDescription, PlanInput, Preference, Probe, ServiceDescription, TestRequest, plan,
 };
 use clnrm_runtime::plugin::{Location, PluginRegistration};
+use clnrm_runtime::program::cargo;
 use clnrm_runtime::registry::{PluginRegistry, ServiceFactory};
 use clnrm_tests::workspace_root;
 
@@ -84,7 +84,8 @@ fn warm_command(table: &Table, figure: Figure<'_>) {
         return;
     }
     let plan = || {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        // What cargo says of our own package would make it build anew, again and again.
+        let mut command = cargo();
         let command = command
             .args(["clnrm", "plan", "-p", "shop"])
             .current_dir(workspace_root());

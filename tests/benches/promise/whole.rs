@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use clnrm_runtime::program::cargo;
 use clnrm_tests::workspace_root;
 use serde::Deserialize;
 
@@ -15,7 +16,7 @@ use crate::table::{Figure, Table};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// How many runs.
-const COUNT: usize = 10;
+const COUNT: usize = 5;
 
 const TO_TEST: &str = "whole run: to the first test";
 const TO_BODY: &str = "whole run: to the first test's body";
@@ -81,7 +82,8 @@ fn once() -> Result<Times> {
     let reading = BufReader::new(pipe.try_clone()?);
     let reader = std::thread::spawn(move || read(reading));
     let begun = Instant::now();
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    // What cargo says of our own package would make it build anew, again and again.
+    let mut command = cargo();
     let status = command
         .args(["clnrm", "test", "-p", "shop", "--report"])
         .arg(format!("json={}", events.display()))
