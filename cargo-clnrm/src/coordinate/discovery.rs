@@ -8,8 +8,7 @@ use tokio::sync::mpsc;
 use super::settings::Ended;
 use crate::cli::PlanArgs;
 use crate::discover::{
-    Build, BuildMessage, Built, Discovered, SectionError, Selected, TestBinary, descriptors, graph,
-    select,
+    Build, BuildMessage, Discovered, SectionError, Selected, TestBinary, descriptors, graph, select,
 };
 use crate::exit;
 use crate::filter::{Filter, Selection};
@@ -147,7 +146,8 @@ pub async fn discover(
         }
     };
     let (built, ()) = tokio::join!(building, listening);
-    let Built { success, programs } = built?;
+    let built = built?;
+    let success = built.success;
     tell(RunEvent::BuildFinished {
         success,
         elapsed: begun.elapsed(),
@@ -163,7 +163,7 @@ pub async fn discover(
     }
     let ours = binaries.iter_mut().map(|found| &mut found.binary);
     for binary in ours.chain(&mut plain) {
-        binary.add_programs(&programs);
+        binary.complete(&built);
     }
     binaries.sort_by(|a, b| a.binary.id.cmp(&b.binary.id));
     let selected = select(

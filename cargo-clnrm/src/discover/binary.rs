@@ -7,6 +7,7 @@ use cargo_metadata::{Artifact, Metadata, Package, TargetKind};
 
 use super::doctest::has_doctests;
 use super::manifest::harnessless;
+use super::{Built, Libraries};
 
 /// A binary that cargo builds for tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct TestBinary {
     /// Whether it is of a library that has documentation tests.
     pub doctests: bool,
     /// The environment that cargo gives tests at run time. It is whole once
-    /// it has [the programs](Self::add_programs) of the build.
+    /// it has [what the build made](Self::complete).
     pub env: BTreeMap<String, String>,
 }
 
@@ -114,10 +115,13 @@ impl TestBinary {
         })
     }
 
-    /// Names the programs in its environment: all of the workspace, as a
-    /// service of one package may be a program of another.
-    pub fn add_programs(&mut self, programs: &Programs) {
-        for ((owner, name), path) in &programs.0 {
+    /// Names in its environment what the build has made: all programs of the
+    /// workspace, as a service of one package may be a program of another, and
+    /// the libraries.
+    pub fn complete(&mut self, built: &Built) {
+        let libraries = built.libraries.variable(&self.path, Libraries::present());
+        self.env.extend(libraries);
+        for ((owner, name), path) in &built.programs.0 {
             let path = path.display().to_string();
             if *owner == self.package {
                 let own = format!("CARGO_BIN_EXE_{name}");

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use super::{Programs, TestBinary};
+use super::{Libraries, Programs, TestBinary, library};
 use crate::cli::{PlanArgs, Selection};
 
 /// What a build says while it goes on.
@@ -32,17 +32,19 @@ pub enum BuildMessage {
         error: bool,
     },
     /// A test binary exists. It can be read; to be run it needs the
-    /// [`Built::programs`], some of which may still be in the making.
+    /// rest of what is [`Built`], some of which may still be in the making.
     Binary(Box<TestBinary>),
 }
 
 /// What a build has come to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Built {
     /// Whether it succeeded.
     pub success: bool,
     /// The programs of the workspace that it made.
     pub programs: Programs,
+    /// Where its dynamic libraries are.
+    pub libraries: Libraries,
 }
 
 /// A workspace, and what to build of it.
@@ -126,27 +128,30 @@ impl Build {
         let mut child = command.spawn().map_err(cannot)?;
         let stderr = child.stderr.take();
         let progress = tokio::spawn(relay_errors(stderr, messages.clone()));
-        let mut programs = Programs::default();
+        let compiler = tokio::spawn(library::of_the_compiler());
+        let mut built = Built::default();
         if let Some(stdout) = child.stdout.take() {
             let mut lines = BufReader::new(stdout).lines();
             while let Some(line) = lines.next_line().await.map_err(cannot)? {
-                self.message(&line, messages, &mut programs);
+                self.message(&line, messages, &mut built);
             }
         }
         let status = child.wait().await.map_err(cannot)?;
         // The task ends with the pipe; a panic of it loses text, not the result.
         let _ = progress.await;
-        Ok(Built {
-            success: status.success(),
-            programs,
-        })
+        // Where it cannot be asked, the tests that need its libraries say so.
+        if let Ok(Some(dir)) = compiler.await {
+            built.libraries.add(dir);
+        }
+        built.success = status.success();
+        Ok(built)
     }
 
     fn message(
         &self,
         line: &str,
         messages: &mpsc::UnboundedSender<BuildMessage>,
-        programs: &mut Programs,
+        built: &mut Built,
     ) {
         let Ok(message) = serde_json::from_str::<Message>(line) else {
             return;
@@ -155,7 +160,7 @@ impl Build {
         let tell = |said| drop(messages.send(said));
         match message {
             Message::CompilerArtifact(artifact) => {
-                programs.add(&artifact, &self.metadata);
+                built.programs.add(&artifact, &self.metadata);
                 let binary = TestBinary::of(&artifact, &self.metadata);
                 tell(BuildMessage::Compiled {
                     name: artifact.target.name,
@@ -164,6 +169,9 @@ impl Build {
                 if let Some(binary) = binary {
                     tell(BuildMessage::Binary(Box::new(binary)));
                 }
+            }
+            Message::BuildScriptExecuted(script) => {
+                built.libraries.add_script(&script, self.target_dir());
             }
             Message::CompilerMessage(message) => tell(BuildMessage::Diagnostic {
                 error: matches!(
@@ -248,8 +256,8 @@ mod tests {
     fn a_binary_is_told_at_once_and_gets_the_programs_at_the_end() {
         let build = build();
         let (send, mut receive) = mpsc::unbounded_channel();
-        let mut programs = Programs::default();
-        build.message(&artifact("a", "test", "it", true), &send, &mut programs);
+        let mut built = Built::default();
+        build.message(&artifact("a", "test", "it", true), &send, &mut built);
         assert!(matches!(
             receive.try_recv().unwrap(),
             BuildMessage::Compiled { .. }
@@ -258,13 +266,13 @@ mod tests {
             panic!("no binary");
         };
         for (package, name) in [("a", "own"), ("b", "other")] {
-            build.message(&artifact(package, "bin", name, false), &send, &mut programs);
+            build.message(&artifact(package, "bin", name, false), &send, &mut built);
             // The unit tests of a program are no program.
-            build.message(&artifact(package, "bin", name, true), &send, &mut programs);
+            build.message(&artifact(package, "bin", name, true), &send, &mut built);
         }
         assert_eq!(binary.id, "a::it");
         assert_eq!(binary.env.get("CARGO_BIN_EXE_own"), None);
-        binary.add_programs(&programs);
+        binary.complete(&built);
         let path = |variable: &str| binary.env.get(variable).map(String::as_str);
         assert_eq!(path("CARGO_BIN_EXE_own"), Some("/w/target/own"));
         assert_eq!(path("CARGO_BIN_EXE_other"), None);

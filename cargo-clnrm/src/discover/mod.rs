@@ -3,6 +3,7 @@
 mod binary;
 mod build;
 mod doctest;
+mod library;
 mod manifest;
 mod plain;
 mod section;
@@ -10,6 +11,7 @@ mod select;
 
 pub use binary::{Programs, TestBinary, TestKind};
 pub use build::{Build, BuildMessage, Built};
+pub use library::Libraries;
 pub use plain::{PlainTest, read_list};
 pub use section::{SectionError, descriptors};
 pub use select::{Discovered, Plain, Selected, graph, select, select_plain};

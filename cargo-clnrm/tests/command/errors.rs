@@ -268,12 +268,18 @@ fn small_project(test: &str, config: &str) -> tempfile::TempDir {
 
 #[track_caller]
 fn check_small(name: &str, test: &str, config: &str, args: &[&str], code: i32) {
-    let dir = small_project(test, config);
+    check_project(name, &small_project(test, config), args, code);
+}
+
+#[track_caller]
+fn check_project(name: &str, dir: &tempfile::TempDir, args: &[&str], code: i32) {
     let mut command = Project::shared().cargo(&[]);
     let mut child = command
         .args(["clnrm", "test"])
         .args(args)
         .env("CARGO_TARGET_DIR", dir.path().join("target"))
+        // Cargo has set it for this test.
+        .env_remove("LD_LIBRARY_PATH")
         .current_dir(dir.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -335,6 +341,18 @@ fn a_build_that_fails() {
         &[],
         101,
     );
+}
+
+/// Its tests load a library of the compiler's.
+#[test]
+fn a_crate_of_macros_is_no_error() {
+    let dir = small_project("", "");
+    let manifest = dir.path().join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("{text}\n[lib]\nproc-macro = true\n")).unwrap();
+    let test = "extern crate proc_macro;\n\n#[test]\nfn expands() {}\n";
+    fs::write(dir.path().join("src/lib.rs"), test).unwrap();
+    check_project("macro_crate", &dir, &["--all", "--lib"], 0);
 }
 
 #[test]
