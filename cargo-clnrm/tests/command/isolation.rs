@@ -7,9 +7,12 @@ use std::time::Instant;
 
 use crate::backend::{Backend, on_each_backend};
 use crate::leftovers::Traces;
-use crate::run::{Held, Run};
+use crate::run::{Ended, Held, Run};
 
-on_each_backend!(colliding_tests_never_see_each_other);
+on_each_backend!(
+    colliding_tests_never_see_each_other,
+    equal_declarations_are_services_of_their_own,
+);
 
 /// How many runs in a row, if not [`FEW`].
 const RUNS: &str = "CLNRM_ISOLATION_RUNS";
@@ -30,5 +33,20 @@ fn colliding_tests_never_see_each_other(backend: Backend) {
         assert_eq!(ended.status.code(), Some(0), "run {number}:\n{stderr}");
         assert!(stderr.contains("8 passed"), "run {number}:\n{stderr}");
         traces.nothing_is_left(Instant::now());
+    }
+}
+
+fn equal_declarations_are_services_of_their_own(backend: Backend) {
+    let Ended { status, stderr } = Run::start(backend, &["--test", "twins"]).end();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("2 passed"), "{stderr}");
+    // Name, backend, four times, and how many tests had it.
+    let row = |name: &str| {
+        let mut rows = stderr.lines().map(str::split_whitespace);
+        rows.find(|row| row.clone().next() == Some(name) && row.clone().count() == 7)
+            .and_then(|row| row.last().map(str::to_owned))
+    };
+    for name in ["one", "other", "of-the-run", "redis"] {
+        assert_eq!(row(name).as_deref(), Some("1"), "{name} in:\n{stderr}");
     }
 }

@@ -1,6 +1,7 @@
 //! Gives owners what the plan promises them: an instance, a slice, or the run's own lease.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -13,7 +14,7 @@ use super::table::{How, Pending, once, pending};
 use super::{Engine, EngineEvent, LeaseEvent, LeaseState};
 use crate::declare::Attachment;
 use crate::error::Result;
-use crate::plan::{LeaseMode, PlannedInstance, PlannedTest};
+use crate::plan::{LeaseMode, PlannedInstance, PlannedLease, PlannedTest};
 use crate::service::{InstanceKey, OwnerId};
 use crate::session::Leases;
 
@@ -45,11 +46,16 @@ impl Engine {
         let named = test.leases.iter().filter(|lease| lease.named);
         let acquiring = named.map(|lease| {
             let pending = self.lease(&claim, &lease.key, How::Test(lease.mode));
-            let claim = &claim;
+            let (claim, begun) = (&claim, Instant::now());
             async move {
                 // What the run leases goes on without this owner.
                 match claim.unless_ended(&lease.name, pending).await {
-                    Ok(attachment) => Ok((lease.service.clone(), Some(attachment))),
+                    Ok(attachment) => {
+                        if lease.mode == LeaseMode::Shared {
+                            self.say_shared(lease, &claim.owner, self.0.clock.since(begun));
+                        }
+                        Ok((lease.service.clone(), Some(attachment)))
+                    }
                     Err(error) if lease.optional => {
                         tracing::warn!(service = %lease.name, error = %error.report(), "going on without it");
                         Ok((lease.service.clone(), None))
@@ -63,6 +69,18 @@ impl Engine {
             .into_iter()
             .collect::<Result<Vec<_>>>()?;
         Ok(Leases::new(leases))
+    }
+
+    /// That a test has its part in what the run leased once.
+    fn say_shared(&self, lease: &PlannedLease, owner: &OwnerId, took: Duration) {
+        self.0.events.send(EngineEvent::Lease(LeaseEvent {
+            key: lease.key.clone(),
+            name: lease.name.clone(),
+            owner: owner.clone(),
+            mode: LeaseMode::Shared,
+            state: LeaseState::Granted(None),
+            took,
+        }));
     }
 
     fn claim(&self, owner: OwnerId, modes: Modes) -> Claim {

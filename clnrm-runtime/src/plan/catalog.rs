@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ServiceDescription, TestRequest, error};
 use crate::error::{CleanroomError, Result};
-use crate::service::{InstanceKey, ServiceId};
+use crate::service::{InstanceKey, Scope, ServiceId};
 
 /// What the binaries of a run declare.
 #[derive(Debug, Clone, Default)]
@@ -142,21 +142,36 @@ impl<'a> Walk<'a, '_> {
             ));
         }
         self.path.push((id.clone(), service.name.clone()));
-        let mut parts = vec![
-            service.service_type.clone(),
-            service.version.clone(),
-            service.fingerprint.clone(),
-        ];
         let mut fields = BTreeSet::new();
         for need in &service.needs {
             let key = self.visit(&need.id, &need.field)?;
-            fields.insert(format!("{}={key}", need.field));
+            fields.insert(format!("{}={key}{}", need.field, mark(need.optional)));
         }
-        parts.extend(fields);
         self.path.pop();
-        let key = InstanceKey::of(parts.iter().map(String::as_str));
+        // Declarations of other names stay apart, however equal: a test that names two wants
+        // two, and `CLNRM_<NAME>_URL` means one. In a binary each has a name of its own.
+        let scope = service.scope.map(|scope| match scope {
+            Scope::Run => "run",
+            Scope::Test => "test",
+        });
+        let said = [
+            service.name.as_str(),
+            &service.service_type,
+            &service.version,
+            &service.fingerprint,
+            scope.unwrap_or_default(),
+            mark(service.optional),
+        ];
+        let key = InstanceKey::of(said.into_iter().chain(fields.iter().map(String::as_str)));
         self.done.insert(id.clone(), key.clone());
         self.order.push((key.clone(), service));
         Ok(key)
+    }
+}
+
+const fn mark(optional: bool) -> &'static str {
+    match optional {
+        true => "?",
+        false => "",
     }
 }

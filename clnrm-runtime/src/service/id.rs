@@ -42,8 +42,8 @@ name! {
     ServiceId
 }
 name! {
-    /// What a run shares by: the hash of plugin type and version, canonical
-    /// configuration and the keys of the dependencies. 16 hexadecimal digits.
+    /// What a run shares by: the hash of name, plugin type and version, canonical
+    /// configuration, scope and the keys of the dependencies. 16 hexadecimal digits.
     InstanceKey
 }
 name! {

@@ -218,6 +218,7 @@ async fn leases_are_told_with_their_mode_and_slice() {
     let granted = LeaseState::Granted;
     let expected = BTreeSet::from([
         of("cache", OwnerId::Run, LeaseMode::Shared, granted(None), 0),
+        of("cache", owner("a"), LeaseMode::Shared, granted(None), 0),
         of("mail", owner("a"), LeaseMode::Own, granted(None), 0),
         of("db", owner("a"), LeaseMode::Slice, granted(Some(name)), 2),
         of("db", owner("a"), LeaseMode::Slice, LeaseState::Ended, 3),

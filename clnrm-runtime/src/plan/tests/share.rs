@@ -72,6 +72,69 @@ fn equal_declarations_of_two_binaries_meet_in_one_instance() {
     assert_eq!((instance.users, instance.services.len()), (2, 2));
 }
 
+/// The keys of two services that are equal but for what `change` does to the second.
+fn keys_of_twins(change: impl FnOnce(&mut ServiceDescription)) -> [InstanceKey; 2] {
+    let world = World::new()
+        .service("a", &[])
+        .service("b", &[])
+        .test("t", &["a", "b"])
+        .image("a");
+    let twin = world.services[0].clone();
+    let world = world.with("b", |it| {
+        let id = it.id.clone();
+        *it = ServiceDescription { id, ..twin };
+        change(it);
+    });
+    let mut catalog = Catalog::default();
+    catalog.add("first", vec![world.services[0].clone()]);
+    catalog.add("second", vec![world.services[1].clone()]);
+    let key = |binary, service: &ServiceDescription| {
+        let closure = catalog.closure(binary, [(&service.id, service.name.as_str())]);
+        closure.unwrap()[0].0.clone()
+    };
+    [
+        key("first", &world.services[0]),
+        key("second", &world.services[1]),
+    ]
+}
+
+#[test]
+fn what_a_declaration_says_keeps_it_apart() {
+    let [one, other] = keys_of_twins(|_| ());
+    assert_eq!(one, other);
+    let changes: [fn(&mut ServiceDescription); 4] = [
+        |it| it.name = "other".to_owned(),
+        |it| it.scope = Some(Scope::Run),
+        |it| it.scope = Some(Scope::Test),
+        |it| it.optional = true,
+    ];
+    for change in changes {
+        let [one, other] = keys_of_twins(change);
+        assert_ne!(one, other);
+    }
+}
+
+#[test]
+fn equal_declarations_of_one_binary_are_two_services() {
+    let world = World::new()
+        .service("a", &[])
+        .service("b", &[])
+        .with("b", |it| it.fingerprint = "same".to_owned())
+        .with("a", |it| it.fingerprint = "same".to_owned())
+        .test("t", &["a", "b"])
+        .image("a")
+        .image("b");
+    let plan = world.plan();
+    let leased = plan.tests[0].leases.iter();
+    assert_eq!(
+        leased
+            .map(|lease| lease.service.clone())
+            .collect::<Vec<_>>(),
+        [id("a"), id("b")]
+    );
+    assert_eq!(plan.instances.len(), 2);
+}
+
 #[test]
 fn other_configuration_is_another_instance() {
     let key = |fingerprint: &str| {
