@@ -182,7 +182,7 @@ fn features(metadata: &Value) -> Result<Vec<String>> {
 
 /// A short path, since sockets are made below it, which servers under other users may reach and write to. Those of
 /// gates that were killed go first.
-fn temporary() -> Result<tempfile::TempDir> {
+pub(crate) fn temporary() -> Result<tempfile::TempDir> {
     let parent = std::env::temp_dir();
     for stale in abandoned(&parent) {
         // Another user's is not ours to remove.

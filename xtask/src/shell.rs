@@ -36,7 +36,16 @@ impl Cmd {
     /// The cargo that runs us, in the workspace, without what it told us about our own package: build scripts and
     /// tests would take that for theirs.
     pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut cmd = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        Self::cargo_by(cargo, args)
+    }
+
+    /// The same with one of cargo's subcommands, by its own program.
+    pub(crate) fn cargo_by<'a>(
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let mut cmd = Self::new(program);
         for (name, _) in std::env::vars_os() {
             let own = |prefix| name.to_str().is_some_and(|name| name.starts_with(prefix));
             if own("CARGO_PKG_") || own("CARGO_MANIFEST_") {
