@@ -6,13 +6,14 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use regex::Regex;
 
 use crate::backend::Backend;
+use crate::external::Server;
 use crate::process;
 use crate::project::Project;
 use crate::run::{LONG, Run};
@@ -198,48 +199,6 @@ fn a_filter_that_matches_nothing() {
 #[test]
 fn a_filter_that_is_malformed() {
     check("bad_filter", Backend::Process, &one("test(=a"), 94);
-}
-
-/// A server that wants a password.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let args = [
-            "--save",
-            "",
-            "--requirepass",
-            "right",
-            "--bind",
-            "127.0.0.1",
-        ];
-        let child = Command::new("redis-server")
-            .args(args)
-            .args(["--port", &port.to_string()])
-            .current_dir("/tmp")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + LONG;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "redis-server does not listen");
-            std::thread::yield_now();
-        }
-        Self { child, port }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod discover;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod external;
+#[cfg(test)]
 mod fault;
 #[cfg(test)]
 mod isolation;
