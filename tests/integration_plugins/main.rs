@@ -11,6 +11,7 @@
 
 mod container;
 mod engine;
+mod generic;
 mod lifecycle;
 mod older;
 mod together;
