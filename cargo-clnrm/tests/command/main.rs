@@ -28,6 +28,8 @@ mod outcome;
 #[cfg(test)]
 mod plain;
 #[cfg(test)]
+mod plugins;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod project;
