@@ -1,5 +1,6 @@
 //! `cargo test --no-run`, streamed: each test binary is given as soon as it exists.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -45,6 +46,8 @@ pub struct Built {
     pub programs: Programs,
     /// Where its dynamic libraries are.
     pub libraries: Libraries,
+    /// What the compiler has said.
+    told: BTreeSet<String>,
 }
 
 /// A workspace, and what to build of it.
@@ -173,13 +176,15 @@ impl Build {
             Message::BuildScriptExecuted(script) => {
                 built.libraries.add_script(&script, self.target_dir());
             }
-            Message::CompilerMessage(message) => tell(BuildMessage::Diagnostic {
-                error: matches!(
-                    message.message.level,
-                    DiagnosticLevel::Error | DiagnosticLevel::Ice
-                ),
-                text: message.message.rendered.unwrap_or(message.message.message),
-            }),
+            Message::CompilerMessage(message) => {
+                let message = message.message;
+                let error = matches!(message.level, DiagnosticLevel::Error | DiagnosticLevel::Ice);
+                let text = message.rendered.unwrap_or(message.message);
+                // A library is compiled twice, without its tests and with them.
+                if built.told.insert(text.clone()) {
+                    tell(BuildMessage::Diagnostic { text, error });
+                }
+            }
             _ => {}
         }
     }

@@ -316,7 +316,10 @@ fn a_crate_of_macros_is_no_error() {
 
 #[test]
 fn a_project_without_clnrm() {
-    check_small("no_clnrm", "#[test]\nfn a() {}\n", "", &[], 4);
+    let dir = small_project("#[test]\nfn a() {}\n", "");
+    // It is compiled twice, and warned of once.
+    fs::write(dir.path().join("src/lib.rs"), "fn unused() {}\n").unwrap();
+    check_project("no_clnrm", &dir, &[], 4);
 }
 
 #[test]
