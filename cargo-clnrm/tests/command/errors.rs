@@ -26,6 +26,7 @@ static REDACTED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r" *\b\d+\.\d{3}s\b", " TIME"),
         (r"critical path: .*", "critical path: …"),
         (r"Docker \d\S*", "Docker VERSION"),
+        (r"with protocol \d+", "with protocol NUMBER"),
         (r"-server` \d+(\.\d+)+", "-server` VERSION"),
         (r"\b\d+(\.\d+)? (ms|s)\b", "TIME"),
         (r"\b\d+(\.\d+)?(ms|µs|s)\b", "TIME"),
