@@ -83,7 +83,9 @@ fn instance_text(text: &mut String, plan: &Plan, instance: &PlannedInstance, wid
     let _ = writeln!(
         text,
         "{NAME}{:width$}{NAME:#}  {}  on {}, {users}",
-        instance.name, instance.description.service_type, instance.backend
+        instance.name,
+        instance.description.service_type,
+        instance.place()
     );
     let _ = writeln!(text, "    {DIM}{}{DIM:#}", instance.reason);
     let needs = instance

@@ -226,7 +226,7 @@ impl Whole<'_> {
                 service: instance.name.clone(),
                 key: instance.key.to_string(),
                 plugin_type: instance.description.service_type.clone(),
-                backend: instance.backend.to_string(),
+                backend: instance.place(),
                 reason: instance.reason.clone(),
                 scope: if own && instance.backend != BackendKind::External {
                     Scope::Test

@@ -20,6 +20,10 @@ pub(super) fn explain(
     } else {
         error
     };
+    if planned.error.is_some() {
+        // It was never begun.
+        return error;
+    }
     error
         .with_context("phase", phase)
         .with_context("from", from(planned))

@@ -79,6 +79,9 @@ impl Engine {
         needs: &Needs,
         cleanup: &Cleanup,
     ) -> Result<Ready> {
+        if let Some(error) = &planned.error {
+            return Err(error.clone());
+        }
         let spec = planned.description.spec.as_ref();
         let attempts = spec.map_or(1, |spec| spec.start_attempts);
         retry(Retry::new(attempts), |_| async {

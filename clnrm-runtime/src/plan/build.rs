@@ -112,6 +112,10 @@ impl Draft {
                 match assignment {
                     Ok(assignment) => self.settle(&key, assignment),
                     Err(error) => {
+                        if let Some(instance) = self.instances.get_mut(&key) {
+                            error.message().clone_into(&mut instance.reason);
+                            instance.error = Some(error.clone());
+                        }
                         self.failed.insert(key, error);
                     }
                 }
@@ -182,6 +186,7 @@ fn draft_instance(
         reason: String::new(),
         source: None,
         url: None,
+        error: None,
         needs,
         run_slice: false,
         networked: false,

@@ -37,6 +37,17 @@ pub struct Plan {
     pub tests: Vec<PlannedTest>,
 }
 
+impl PlannedInstance {
+    /// Where it runs, for people.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.error {
+            Some(_) => "no backend".to_owned(),
+            None => self.backend.to_string(),
+        }
+    }
+}
+
 impl Plan {
     /// The test called `test`.
     #[must_use]
@@ -65,6 +76,9 @@ pub struct PlannedInstance {
     /// The URL of an external one. It may hold a password.
     #[serde(skip)]
     pub url: Option<String>,
+    /// Why it can run nowhere; a test goes on without it where it is optional.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<CleanroomError>,
     /// The dependencies by field.
     pub needs: Vec<PlannedNeed>,
     /// Whether the run's own lease of it is a slice, rather than all of it.

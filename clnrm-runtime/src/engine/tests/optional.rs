@@ -3,6 +3,7 @@
 use super::sketch::{implied, optional, own, service, shared, template};
 use super::stage::{Stage, handle};
 use crate::backend::fake::Step;
+use crate::error::CleanroomError;
 use crate::service::{HealthStatus, ProcessSpec, Program};
 
 fn stage() -> Stage {
@@ -24,6 +25,24 @@ async fn a_test_goes_on_without_it() {
         assert!(leases.get("db").unwrap().is_some());
         stage.release("a").await;
     }
+    stage.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_run_nowhere_is_not_begun() {
+    let mut cache = service("cache");
+    cache.0.error = Some(CleanroomError::plan_error("no program, no image"));
+    let stage = Stage::new([cache, service("db")]);
+    let leases = [optional(own("cache")), own("db")];
+    let leases = stage.acquire("a", leases).await.unwrap();
+    assert!(leases.get("cache").unwrap().is_none());
+    let error = stage.acquire("b", [own("cache")]).await.unwrap_err();
+    assert_eq!(error.message(), "no program, no image");
+    let calls = stage.script.calls();
+    assert!(
+        calls.iter().all(|call| call.service != "cache"),
+        "{calls:?}"
+    );
     stage.shutdown().await;
 }
 

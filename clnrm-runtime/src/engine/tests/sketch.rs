@@ -55,6 +55,7 @@ pub(super) fn service(name: &str) -> Sketch {
             version: None,
         }),
         url: None,
+        error: None,
         needs: Vec::new(),
         run_slice: false,
         networked: false,
