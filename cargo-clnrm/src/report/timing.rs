@@ -93,7 +93,8 @@ pub struct Stopwatch {
     build: Option<Duration>,
     services: BTreeMap<String, Service>,
     tests: BTreeMap<TestId, Phases>,
-    leases: BTreeMap<Lease, Duration>,
+    /// Since when tests hold what, by test, planned instance and owner.
+    leases: BTreeMap<(TestId, String, String), Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +134,7 @@ impl Stopwatch {
             RunEvent::LeaseGranted { lease, waited } => self.granted(lease, *waited, at),
             RunEvent::LeaseEnded { lease, .. } => self.ended(lease, at),
             RunEvent::TestAttempt(attempt) | RunEvent::TestFinished(attempt) => {
-                self.attempted(attempt);
+                self.attempted(attempt, at);
             }
             _ => {}
         }
@@ -153,17 +154,27 @@ impl Stopwatch {
         if waited >= NOTICEABLE {
             service.waiting.insert(test.clone());
         }
-        self.leases.insert(lease.clone(), at);
+        let held = (test.clone(), lease.key.clone(), lease.instance.clone());
+        self.leases.insert(held, at);
     }
 
     fn ended(&mut self, lease: &Lease, at: Duration) {
-        if let Some(since) = self.leases.remove(lease) {
+        let Some(test) = &lease.test else { return };
+        let held = (test.clone(), lease.key.clone(), lease.instance.clone());
+        if let Some(since) = self.leases.remove(&held) {
             let held = at.saturating_sub(since);
             self.service(&lease.key, &lease.service).timing.in_use += held;
         }
     }
 
-    fn attempted(&mut self, attempt: &Attempt) {
+    /// What the attempt holds of its own or shares ends with it, whatever is told of that later.
+    fn attempted(&mut self, attempt: &Attempt, at: Duration) {
+        let is_its = |held: &(TestId, String, String)| held.0 == attempt.test;
+        for ((_, key, _), since) in self.leases.extract_if(.., |held, _| is_its(held)) {
+            if let Some(service) = self.services.get_mut(&key) {
+                service.timing.in_use += at.saturating_sub(since);
+            }
+        }
         let phases = self.tests.entry(attempt.test.clone()).or_default();
         phases.wait += attempt.phases.wait;
         phases.setup += attempt.phases.setup;

@@ -66,6 +66,7 @@ fn reports_tell_of_the_run_its_services_and_its_tests() {
     for part in ["start_ms", "test_ms", "stop_ms"] {
         assert!(service[part].is_u64(), "{part} in {service}");
     }
+    assert!(service["test_ms"].as_u64() > Some(0), "{service}");
     let finished = of("run_finished");
     let counts = ["tests", "passed", "timed_out", "leaks", "exit_code"];
     let counts = counts.map(|name| finished[name].as_u64());
