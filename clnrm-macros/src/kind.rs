@@ -35,6 +35,35 @@ pub(crate) fn last_name(ty: &Type) -> Option<String> {
     }
 }
 
+/// `T` of `Box<T>` and the like, with the name of what is around it.
+pub(crate) fn wrapped(ty: &Type) -> Option<(String, &Type)> {
+    const WRAPPERS: [&str; 4] = ["Box", "Rc", "Arc", "Vec"];
+    let name = last_name(ty)?;
+    let (true, Type::Path(path)) = (WRAPPERS.contains(&name.as_str()), without_group(ty)) else {
+        return None;
+    };
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(inner)) => Some((name, inner)),
+        _ => None,
+    }
+}
+
+/// What to write instead of a wrapped service.
+pub(crate) fn unwrapped(service: &Type, optional: bool) -> String {
+    match optional {
+        true => format!("Option<{}>", written(service)),
+        false => written(service),
+    }
+}
+
+/// Whether it is the type of any service's handle, which does not say of which.
+pub(crate) fn is_any_handle(ty: &Type) -> bool {
+    last_name(ty).as_deref() == Some("ServiceHandle")
+}
+
 /// The type as a person writes it.
 pub(crate) fn written(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();

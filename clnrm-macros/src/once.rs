@@ -9,17 +9,24 @@ use syn::spanned::Spanned;
 use crate::kind::{last_name, optional, written};
 use crate::root::{Root, shown_at};
 
+/// A parameter or field, with the expression of what it needs.
+#[derive(Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) name: String,
+    pub(crate) ty: &'a Type,
+    pub(crate) tree: TokenStream,
+}
+
 /// Constants that fail to compile when two of `named` are one service.
-pub(crate) fn assertions(root: &Root, named: &[(String, &Type)]) -> TokenStream {
+pub(crate) fn assertions(root: &Root, named: &[Named<'_>]) -> TokenStream {
     if named.len() < 2 {
         return TokenStream::new();
     }
-    let trees = named.iter().map(|(name, ty)| {
-        let tree = tree(root, ty);
-        quote!((#name, #tree))
-    });
+    let trees = named
+        .iter()
+        .map(|Named { name, tree, .. }| quote!((#name, #tree)));
     let assertions = named.iter().enumerate().skip(1);
-    let assertions = assertions.map(|(position, (name, ty))| {
+    let assertions = assertions.map(|(position, Named { name, ty, .. })| {
         let (private, newtype) = (root.private_at(ty.span()), newtype(name, ty));
         quote_spanned! {shown_at(ty.span())=>
             const _: () = #private::assert_named_once(__CLNRM_NAMED, #position, #newtype);
@@ -32,10 +39,22 @@ pub(crate) fn assertions(root: &Root, named: &[(String, &Type)]) -> TokenStream 
     }
 }
 
-/// What `ty` needs.
+/// What a parameter of type `ty` needs.
 pub(crate) fn tree(root: &Root, ty: &Type) -> TokenStream {
     let private = root.private_at(ty.span());
     quote_spanned!(shown_at(ty.span())=> &<#ty as #private::Needs>::TREE)
+}
+
+/// The service `ty`, by the trait that a field's type has to have anyway: a
+/// second trait would be a second error.
+pub(crate) fn leaf(root: &Root, ty: &Type) -> TokenStream {
+    let private = root.private_at(ty.span());
+    quote_spanned! {shown_at(ty.span())=>
+        &#private::NeedTree::Service {
+            id: <#ty as #private::Service>::ID,
+            name: <#ty as #private::Service>::NAME,
+        }
+    }
 }
 
 /// The declaration that makes the second one a service of its own.

@@ -35,6 +35,15 @@ impl Entry {
         self.name.unraw().to_string()
     }
 
+    /// Whether it is a name alone, or a call without arguments.
+    fn is_bare(&self) -> bool {
+        match &self.value {
+            Value::Word => true,
+            Value::Equals(_) => false,
+            Value::List(_, arguments) => arguments.is_empty(),
+        }
+    }
+
     /// The mistake of a value that is not `what` the option takes.
     pub(crate) fn takes(&self, what: &str, example: &str) -> syn::Error {
         let message = format!("`{}` takes {what} (hint: write `{example}`)", self.name());
@@ -44,6 +53,9 @@ impl Entry {
 
 impl Parse for Entry {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(Ident::peek_any) {
+            return Err(input.error("this is no option (hint: write `name = value`)"));
+        }
         let name = input.call(Ident::parse_any)?;
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
@@ -166,11 +178,15 @@ impl Options {
         }
     }
 
-    /// Reports what nobody took. `more` follows the names that there are.
+    /// Reports what nobody took. `more` follows the names that there are, and
+    /// what may be meant by a bare name or call.
     pub(crate) fn finish(self, mistakes: &mut Mistakes, more: &str) {
         for entry in &self.entries {
             let name = entry.name();
             let hint = match hint::nearest(&name, &self.known) {
+                Some(near) if entry.is_bare() => {
+                    format!("did you mean `{near}`?{}", more.trim_start_matches(';'))
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}{more}", hint::list(&self.known)),
             };

@@ -144,7 +144,8 @@ pub(crate) fn any_time<'a>(example: &'a str) -> impl Fn(&Entry) -> syn::Result<(
     }
 }
 
-fn millis(text: &str) -> Option<u64> {
+/// What the text of a time means.
+pub(crate) fn millis(text: &str) -> Option<u64> {
     let digits = text.find(|char: char| !char.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let unit = match unit {

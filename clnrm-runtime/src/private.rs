@@ -5,9 +5,10 @@
 pub use inventory;
 
 pub use crate::declare::{
-    Attachment, Declared, DeclaredBin, DeclaredField, Fixture, GivenConfig, Line, NeedDeclaration,
-    NeedTree, Needs, Own, PluginType, Running, Service, ServiceDeclaration, TestDeclaration,
-    assert_export, assert_named_once, configuration, line, line_len,
+    Attachment, Build, Declared, DeclaredBin, DeclaredField, Fixture, GivenConfig, Line,
+    NeedDeclaration, NeedTree, Needs, Own, PluginType, Running, Service, ServiceDeclaration,
+    TestDeclaration, assert_export, assert_named_once, assert_same_plugin, configuration, line,
+    line_len,
 };
 pub use crate::error::{CleanroomError, Result};
 pub use crate::plugin::{Location, PluginRegistration, ServicePlugin};
@@ -17,6 +18,7 @@ pub use crate::session::{
 };
 pub use {semver::Version, serde_json, std::sync::Arc};
 
+use std::any::Any;
 use std::path::Path;
 
 use crate::declare::SpecPlugin;
@@ -46,4 +48,21 @@ where
 {
     plugin.base_dir(Path::new(manifest_dir));
     Ok(Arc::new(plugin))
+}
+
+/// As [`plugin`], for a declaration that holds a handle type: `check` is its
+/// [`Own::check_plugin`].
+///
+/// # Errors
+/// When the handle is of another type of service.
+pub fn held_plugin<P>(
+    plugin: P,
+    manifest_dir: &str,
+    check: fn(&dyn Any, &str) -> Result<()>,
+) -> Result<Arc<dyn ServicePlugin>>
+where
+    P: ServicePlugin + 'static,
+{
+    check(&plugin, plugin.service_type())?;
+    self::plugin(plugin, manifest_dir)
 }

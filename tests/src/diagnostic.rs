@@ -1,6 +1,6 @@
 //! What the compiler says, as text that does not change with the compiler's formatting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
 use serde::Deserialize;
@@ -21,6 +21,7 @@ struct Target {
 struct Message {
     message: String,
     level: String,
+    rendered: Option<String>,
     spans: Vec<Span>,
     children: Vec<Message>,
 }
@@ -43,10 +44,12 @@ struct Source {
 
 /// The errors and warnings in the output of `cargo --message-format=json`, by
 /// target: each with the code it is about, its label, and the notes that say
-/// more than where something is defined.
+/// more than where something is defined. What is told twice in the same words is
+/// here once, as cargo shows it.
 #[must_use]
 pub fn diagnostics(json: &[u8]) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::<String, String>::new();
+    let mut seen = HashSet::new();
     for line in String::from_utf8_lossy(json).lines() {
         let Ok(line) = serde_json::from_str::<Line>(line) else {
             continue;
@@ -54,7 +57,9 @@ pub fn diagnostics(json: &[u8]) -> BTreeMap<String, String> {
         if line.reason != "compiler-message" {
             continue;
         }
-        if let (Some(target), Some(message)) = (line.target, line.message) {
+        if let (Some(target), Some(message)) = (line.target, line.message)
+            && seen.insert(message.rendered.clone())
+        {
             let text = texts.entry(target.name).or_default();
             render(&message, text);
         }

@@ -55,7 +55,7 @@ fn host() {
         Ok("skew") => greet_as_another_version(),
         _ => {}
     }
-    run_sync::<(), ()>(&CASE, |()| {});
+    run_sync(&CASE, async |_| Ok(()), |()| {});
 }
 
 fn hang() -> ! {

@@ -6,7 +6,7 @@ use syn::{
     Visibility,
 };
 
-use crate::kind::{last_name, optional};
+use crate::kind::{last_name, optional, written};
 use crate::mistake::Mistakes;
 use crate::option::{Entries, Entry, Options, Value};
 use crate::root::Root;
@@ -19,6 +19,12 @@ const NOTHING: &str = "add `image = \"…\"` or `program = \"…\"` to `#[plugin
 
 /// Names that texts and handles use for something else.
 const RESERVED: [&str; 5] = ["name", "host", "port", "data_dir", "seed_dir"];
+
+/// Types that a configuration cannot hold, and that a user is most likely to try.
+const UNKEPT: [&str; 11] = [
+    "Vec", "VecDeque", "HashMap", "BTreeMap", "HashSet", "BTreeSet", "Duration", "f32", "f64",
+    "char", "Box",
+];
 
 /// What the attributes and the struct say together.
 #[derive(Debug)]
@@ -173,15 +179,7 @@ fn setting(field: &Field, mistakes: &mut Mistakes) -> Option<Setting> {
     options.finish(mistakes, "");
     let form = Form::of(&field.ty);
     if default.is_none() && form.optional.is_none() && !misspelt {
-        let example = match (form.from_text, last_name(&field.ty).as_deref()) {
-            (true, _) => "\"…\"",
-            (_, Some("bool")) => "false",
-            _ => "0",
-        };
-        mistakes.at(
-            ident.span(),
-            format!("`{ident}` has no value when nobody gives one (hint: write `#[plugin(default = {example})]`, or make it an `Option`)"),
-        );
+        mistakes.push(no_default(&ident, &field.ty, &form));
     }
     if RESERVED.contains(&ident.unraw().to_string().as_str()) {
         mistakes.at(
@@ -197,6 +195,28 @@ fn setting(field: &Field, mistakes: &mut Mistakes) -> Option<Setting> {
         secret: secret.is_some() || form.is_secret,
         form,
     })
+}
+
+/// The mistake of a field that says no default: the type's, where no default would mend it.
+fn no_default(ident: &Ident, ty: &Type, form: &Form) -> syn::Error {
+    let name = last_name(ty).unwrap_or_default();
+    if UNKEPT.contains(&name.as_str()) || matches!(ty, Type::Array(_) | Type::Tuple(_)) {
+        let message = format!(
+            "a derived plugin cannot keep a `{}` (hint: use `String`, `Secret`, `bool`, an integer, `PathBuf` or an `Option` of one; for more, implement `ServicePlugin` by hand)",
+            written(ty)
+        );
+        return syn::Error::new_spanned(ty, message);
+    }
+    let example = match (form.from_text, name.as_str()) {
+        (true, _) => "\"…\"",
+        (_, "bool") => "false",
+        (_, integer) if integer.starts_with(['u', 'i']) => "0",
+        _ => "…",
+    };
+    let message = format!(
+        "`{ident}` has no value when nobody gives one (hint: write `#[plugin(default = {example})]`, or make it an `Option`)"
+    );
+    syn::Error::new(ident.span(), message)
 }
 
 impl Form {

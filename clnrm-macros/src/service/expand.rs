@@ -8,7 +8,7 @@ use syn::{Ident, ItemStruct, Member, Type};
 
 use super::model::{Need, Runs, Service, fields};
 use crate::mistake::Mistakes;
-use crate::once;
+use crate::once::{self, Named};
 use crate::root::{Root, shown_at};
 use crate::spec::pairs;
 
@@ -65,6 +65,8 @@ impl Service {
         let attach = self.attach();
         quote! {
             #[automatically_derived]
+            // A type that is no service is not told with a list of all that are.
+            #[diagnostic::do_not_recommend]
             impl #private::Service for #ident {
                 const ID: &'static str = #id;
                 const NAME: &'static str = #name;
@@ -81,14 +83,20 @@ impl Service {
         let needs = self.needs.iter().map(|need| {
             let (field, service, name) =
                 (&need.field, &need.service, need.field.unraw().to_string());
-            let method = match need.optional {
-                true => quote!(optional_need),
-                false => quote!(need),
-            };
             let span = need.service.span();
             let private = self.root.private_at(span);
+            let attached = match need.optional {
+                true => {
+                    quote!(__clnrm_lease.optional_need(#name)?.map(__CLNRM_ATTACH).transpose()?)
+                }
+                false => quote!(__CLNRM_ATTACH(__clnrm_lease.need(#name)?)?),
+            };
             quote_spanned! {shown_at(span)=>
-                #field: #private::Attachment::#method::<#service>(&__clnrm_lease, #name)?,
+                #field: {
+                    const __CLNRM_ATTACH: fn(#private::Attachment) -> #private::Result<#service> =
+                        <#service as #private::Service>::ATTACH;
+                    #attached
+                },
             }
         });
         let own = self.own.as_ref().map(|(member, ty)| {
@@ -136,9 +144,7 @@ impl Service {
                 let declared = spec.expand(private, &self.name, &TokenStream::new());
                 quote!(#private::declared(&#declared))
             }
-            Runs::Plugin(_) => {
-                quote!(#private::plugin(__clnrm_plugin()?, ::core::env!("CARGO_MANIFEST_DIR")))
-            }
+            Runs::Plugin(_) => self.made_plugin(private),
         };
         quote! {
             const __CLNRM_SERVICE: #private::ServiceDeclaration = #private::ServiceDeclaration {
@@ -156,6 +162,17 @@ impl Service {
         }
     }
 
+    /// The plugin of the expression, where it is that of what the service holds.
+    fn made_plugin(&self, private: &TokenStream) -> TokenStream {
+        let dir = quote!(::core::env!("CARGO_MANIFEST_DIR"));
+        let Some((_, ty)) = &self.own else {
+            return quote!(#private::plugin(__clnrm_plugin()?, #dir));
+        };
+        let held = self.root.private_at(ty.span());
+        let check = quote_spanned!(shown_at(ty.span())=> <#ty as #held::Own>::check_plugin);
+        quote!(#private::held_plugin(__clnrm_plugin()?, #dir, #check))
+    }
+
     /// What only the types of the fields know, checked by constants.
     fn checks(&self) -> TokenStream {
         let uses = self.uses.iter().map(|used| {
@@ -170,7 +187,11 @@ impl Service {
         let named = self
             .needs
             .iter()
-            .map(|need| (need.field.to_string(), &need.service))
+            .map(|need| Named {
+                name: need.field.to_string(),
+                ty: &need.service,
+                tree: once::leaf(&self.root, &need.service),
+            })
             .collect::<Vec<_>>();
         let once = once::assertions(&self.root, &named);
         quote!(#(#uses)* #once)

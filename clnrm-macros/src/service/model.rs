@@ -2,10 +2,10 @@
 
 use heck::ToKebabCase;
 use syn::ext::IdentExt;
-use syn::{Attribute, Expr, Fields, Ident, Index, ItemStruct, LitStr, Member, Type};
+use syn::{Attribute, Expr, Field, Fields, Ident, Index, ItemStruct, LitStr, Member, Type};
 
 use super::parse::Arguments;
-use crate::kind::{optional, without_group};
+use crate::kind::{is_any_handle, optional, unwrapped, without_group, wrapped};
 use crate::mistake::Mistakes;
 use crate::option::{Entry, Options};
 use crate::root::Root;
@@ -184,7 +184,7 @@ pub(crate) fn fields(fields: &Fields, mistakes: &mut Mistakes) -> (Option<Own>, 
         Fields::Named(named) => {
             for field in &named.named {
                 let Some(ident) = &field.ident else { continue };
-                if ident == "handle" {
+                if is_own(field) {
                     own = Some((Member::Named(ident.clone()), field.ty.clone()));
                     continue;
                 }
@@ -194,7 +194,20 @@ pub(crate) fn fields(fields: &Fields, mistakes: &mut Mistakes) -> (Option<Own>, 
                     );
                     mistakes.on(ident, message);
                 }
-                needs.push(need(ident, &field.ty));
+                let need = need(ident, &field.ty);
+                if is_any_handle(&need.service) {
+                    let has_own = named.named.iter().any(is_own);
+                    mistakes.on(ident, second_handle(ident, has_own));
+                    // What reads it through the struct is not to be reported too.
+                    own = own.or_else(|| Some((Member::Named(ident.clone()), field.ty.clone())));
+                    continue;
+                }
+                if let Some((wrapper, service)) = wrapped(&need.service) {
+                    let service = unwrapped(service, need.optional);
+                    mistakes.on(&field.ty, in_wrapper(ident, &wrapper, &service));
+                    continue;
+                }
+                needs.push(need);
             }
         }
     }
@@ -214,6 +227,30 @@ pub(crate) fn fields(fields: &Fields, mistakes: &mut Mistakes) -> (Option<Own>, 
         );
     }
     (own, needs)
+}
+
+fn is_own(field: &Field) -> bool {
+    field.ident.as_ref().is_some_and(|ident| ident == "handle")
+}
+
+/// The mistake of a `ServiceHandle` in another field than `handle`.
+fn second_handle(ident: &Ident, has_own: bool) -> String {
+    match has_own {
+        false => format!(
+            "the field that is the service itself is called `handle` (hint: rename `{ident}` to `handle`)"
+        ),
+        true => format!(
+            "a `ServiceHandle` besides `handle` does not say which service it is of (hint: write a service's type, as `{ident}: Postgres`)"
+        ),
+    }
+}
+
+/// The mistake of a dependency in a `Box`, which the compiler asks for where
+/// services need each other in a circle.
+fn in_wrapper(ident: &Ident, wrapper: &str, service: &str) -> String {
+    format!(
+        "a dependency is in no `{wrapper}` (hint: write `{ident}: {service}`; if the type is then recursive, the services need each other in a circle and none could start first: remove a field)"
+    )
 }
 
 fn need(field: &Ident, ty: &Type) -> Need {

@@ -21,6 +21,15 @@ const OUTER: [&str; 9] = [
     "doc",
 ];
 
+/// Attributes that call the function with arguments of their own.
+const CASES: [&str; 5] = [
+    "rstest",
+    "test_case",
+    "test_matrix",
+    "parameterized",
+    "case",
+];
+
 /// The attributes, sorted.
 #[derive(Debug, Default)]
 pub(crate) struct Attributes {
@@ -58,6 +67,11 @@ impl Attributes {
                 attribute,
                 "`#[clnrm::test]` makes this a test already (hint: remove this attribute)",
             );
+        } else if is_cases(meta) {
+            mistakes.on(
+                attribute,
+                "a test is called with its services alone, and with no cases (hint: put the body into a function with a parameter, and write a test for each case, or loop over them)",
+            );
         } else if is_outer(meta) {
             self.outer.push(attribute.to_token_stream());
         } else {
@@ -85,7 +99,7 @@ impl Attributes {
                 );
                 continue;
             }
-            if is_test(&meta) {
+            if is_test(&meta) || is_cases(&meta) {
                 self.add(&meta, attribute, mistakes);
                 continue;
             }
@@ -106,6 +120,11 @@ impl Attributes {
 fn is_test(meta: &Meta) -> bool {
     let last = meta.path().segments.last();
     last.is_some_and(|segment| segment.ident == "test")
+}
+
+fn is_cases(meta: &Meta) -> bool {
+    let last = meta.path().segments.last();
+    last.is_some_and(|segment| CASES.iter().any(|name| segment.ident == name))
 }
 
 fn is_outer(meta: &Meta) -> bool {

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{ItemFn, ReturnType, Visibility};
 
 use super::model::{Runtime, Test};
-use crate::once::{self, tree};
+use crate::once::{self, Named, tree};
 use crate::root::shown_at;
 
 impl Test {
@@ -28,7 +28,11 @@ impl Test {
         let named = self
             .parameters
             .iter()
-            .map(|parameter| (parameter.name.clone(), &parameter.ty))
+            .map(|parameter| Named {
+                name: parameter.name.clone(),
+                ty: &parameter.ty,
+                tree: tree(&self.root, &parameter.ty),
+            })
             .collect::<Vec<_>>();
         let once = once::assertions(&self.root, &named);
         quote! {
@@ -107,6 +111,19 @@ impl Test {
             .map(|position| format_ident!("__clnrm_{position}"))
             .collect::<Vec<_>>();
         let types = self.parameters.iter().map(|parameter| &parameter.ty);
+        let builds = (0..self.parameters.len())
+            .map(|position| format_ident!("__CLNRM_BUILD_{position}"))
+            .collect::<Vec<_>>();
+        let constants = self
+            .parameters
+            .iter()
+            .zip(&builds)
+            .map(|(parameter, build)| {
+                let (ty, private) = (&parameter.ty, self.root.private_at(parameter.ty.span()));
+                quote_spanned! {shown_at(ty.span())=>
+                    const #build: #private::Build<#ty> = <#ty as #private::Needs>::BUILD;
+                }
+            });
         let arguments = self.parameters.iter().zip(&names).map(|(parameter, name)| {
             let reference = parameter.by_ref.then(|| quote!(&));
             quote!(#reference #name)
@@ -130,7 +147,14 @@ impl Test {
         let private = self.root.private_at(span);
         let run = format_ident!("{run}", span = shown_at(span));
         quote_spanned! {shown_at(span)=>
-            #private::#run(&__CLNRM_CASE, |(#(#names,)*): (#(#types,)*)| #body)
+            #(#constants)*
+            #private::#run(
+                &__CLNRM_CASE,
+                async |__clnrm_leases| ::core::result::Result::Ok(
+                    (#(#builds(__clnrm_leases).await?,)*)
+                ),
+                |(#(#names,)*): (#(#types,)*)| #body,
+            )
         }
     }
 }

@@ -6,10 +6,11 @@ mod model;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Item, ItemFn};
+use syn::{Item, ItemFn, LitStr};
 
 use crate::option::Entries;
 use crate::root::Root;
+use crate::value;
 use model::Test;
 
 /// The test, or the function with every mistake.
@@ -21,7 +22,7 @@ pub(crate) fn test(root: &Root, arguments: TokenStream, item: &TokenStream) -> T
             return quote!(#item #mistake);
         }
     };
-    let model = syn::parse2::<Entries>(arguments)
+    let model = options(arguments)
         .and_then(|arguments| Test::new(root.clone(), arguments, function.clone()));
     match model {
         Ok(test) => test.expand(),
@@ -31,6 +32,18 @@ pub(crate) fn test(root: &Root, arguments: TokenStream, item: &TokenStream) -> T
             quote!(#mistakes #stand_in)
         }
     }
+}
+
+/// The options. A text alone is the time that a reader of other frameworks gives.
+fn options(arguments: TokenStream) -> syn::Result<Entries> {
+    if let Ok(text) = syn::parse2::<LitStr>(arguments.clone()) {
+        let time = text.value();
+        let time = value::millis(&time).map_or("30s", |_| &time);
+        let message = "an option begins with its name";
+        let example = format!("timeout = \"{time}\"");
+        return Err(value::mistake(text.span(), message, &example));
+    }
+    syn::parse2(arguments)
 }
 
 fn function(item: TokenStream) -> syn::Result<ItemFn> {

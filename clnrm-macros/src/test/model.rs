@@ -6,7 +6,7 @@ use syn::{FnArg, Ident, ItemFn, Pat, ReturnType, Safety, Signature, Token, Type}
 
 use super::attribute::Attributes;
 use crate::hint;
-use crate::kind::{optional, without_group, written};
+use crate::kind::{is_any_handle, optional, unwrapped, without_group, wrapped, written};
 use crate::mistake::Mistakes;
 use crate::option::{Entries, Entry, Given, Options, Value};
 use crate::root::Root;
@@ -221,6 +221,19 @@ fn service(ty: &Type, name: &str) -> syn::Result<(Type, bool)> {
                 let message = format!(
                     "an option of a reference (hint: write `{name}: Option<{inner}>` or `{name}: &Option<{inner}>`)"
                 );
+                return Err(syn::Error::new_spanned(ty, message));
+            }
+            let service = optional(ty).unwrap_or(ty);
+            if is_any_handle(service) {
+                let message = format!(
+                    "a `ServiceHandle` does not say which service (hint: declare one, `#[clnrm::service(..)] struct Web(clnrm::ServiceHandle);`, and write `{name}: Web`)"
+                );
+                return Err(syn::Error::new_spanned(ty, message));
+            }
+            if let Some((wrapper, service)) = wrapped(service) {
+                let service = unwrapped(service, optional(ty).is_some());
+                let message =
+                    format!("a test is given no `{wrapper}` (hint: write `{name}: {service}`)");
                 return Err(syn::Error::new_spanned(ty, message));
             }
             Ok((ty.clone(), false))

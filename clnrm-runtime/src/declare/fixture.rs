@@ -1,6 +1,7 @@
 //! What a parameter of a test may be: a service, a fixture, an option or a tuple of them.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use super::{NeedTree, Service};
 use crate::error::{CleanroomError, Result};
@@ -34,9 +35,10 @@ use crate::session::Leases;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a service nor a fixture",
     label = "a test cannot ask for this",
-    note = "declare it with `#[clnrm::service(..)]`, or implement `clnrm::Fixture` for it"
+    note = "a service is declared: `#[clnrm::service(image = \"nginx:1.29\", port = 80)] struct Web(clnrm::ServiceHandle);`; a fixture implements `clnrm::Fixture`",
+    note = "what an `Option` or a tuple holds is one too, and `P` of `clnrm::Running<P>` has `#[derive(clnrm::ServicePlugin)]`"
 )]
-pub trait Fixture: Sized {
+pub trait Fixture: Sized + 'static {
     /// What it is built from: a service, a fixture, an `Option`, or a tuple of up to twelve.
     type Needs: Needs;
 
@@ -47,6 +49,8 @@ pub trait Fixture: Sized {
     fn set_up(needs: Self::Needs) -> impl Future<Output = Result<Self>>;
 }
 
+// Here and below: what a test cannot ask for is told in a line, not by every way in which it could.
+#[diagnostic::do_not_recommend]
 impl<S: Service> Fixture for S {
     type Needs = Leased<S>;
 
@@ -54,6 +58,9 @@ impl<S: Service> Fixture for S {
         Ok(needs.0)
     }
 }
+
+/// Builds a parameter from the leases of its test.
+pub type Build<T> = for<'a> fn(&'a Leases) -> Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// The service itself, as what it needs.
 #[derive(Debug)]
@@ -63,14 +70,19 @@ pub struct Leased<S>(pub S);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a service nor a fixture",
     label = "a test cannot ask for this",
-    note = "declare it with `#[clnrm::service(..)]`, or implement `clnrm::Fixture` for it"
+    note = "a service is declared: `#[clnrm::service(image = \"nginx:1.29\", port = 80)] struct Web(clnrm::ServiceHandle);`; a fixture implements `clnrm::Fixture`",
+    note = "what an `Option` or a tuple holds is one too, and `P` of `clnrm::Running<P>` has `#[derive(clnrm::ServicePlugin)]`"
 )]
-pub trait Needs: Sized {
+pub trait Needs: Sized + 'static {
     /// The services behind it.
     const TREE: NeedTree;
 
     /// Whether it is a service itself, and not built from some.
     const IS_SERVICE: bool = false;
+
+    /// [`build`](Self::build) as a value. The compiler says of a constant once
+    /// that its type lacks the trait, and of a call three times.
+    const BUILD: Build<Self> = |leases| Box::pin(Self::build(leases));
 
     /// Builds it from the leases of a test.
     ///
@@ -79,6 +91,7 @@ pub trait Needs: Sized {
     fn build(leases: &Leases) -> impl Future<Output = Result<Self>>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Service> Needs for Leased<S> {
     const TREE: NeedTree = NeedTree::Service {
         id: S::ID,
@@ -95,6 +108,7 @@ impl<S: Service> Needs for Leased<S> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Fixture> Needs for F {
     // A fixture of one service is not that service: a test may name both.
     const TREE: NeedTree = if F::Needs::IS_SERVICE {
@@ -109,6 +123,7 @@ impl<F: Fixture> Needs for F {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Fixture> Needs for Option<F> {
     const TREE: NeedTree = NeedTree::Optional(&<F as Needs>::TREE);
 
@@ -130,6 +145,7 @@ impl<N: Needs> BuiltFrom<N> {
 
 macro_rules! tuple {
     ($($name:ident)*) => {
+        #[diagnostic::do_not_recommend]
         impl<$($name: Needs),*> Needs for ($($name,)*) {
             const TREE: NeedTree = NeedTree::All(&[$(&$name::TREE),*]);
 

@@ -4,7 +4,9 @@
 /// [`ServiceHandle`](crate::ServiceHandle) that derefs to it and is a service.
 ///
 /// With a plugin expression the type can be a parameter as it stands, of a
-/// service with that configuration. Without one it needs a declaration:
+/// service with that configuration, and a declaration that holds it has a plugin
+/// of that type. Without one nothing says what to run, and the compiler refuses
+/// it as a parameter: a test names a declaration that holds it, with any plugin,
 /// `#[clnrm::service(..)] struct Web(Generic);`. `exports` is what
 /// `{field.export}` may name, checked by the compiler. Methods go into an
 /// `impl` of one's own.
@@ -41,8 +43,71 @@
 macro_rules! handle {
     (
         $(#[$doc:meta])*
-        $vis:vis struct $Handle:ident: $name:literal, exports $exports:expr $(, plugin $plugin:expr)?;
+        $vis:vis struct $Handle:ident: $name:literal, exports $exports:expr;
     ) => {
+        $crate::handle! { @type $(#[$doc])* $vis $Handle }
+
+        impl $crate::declare::Own for $Handle {
+            const EXPORTS: &'static [&'static str] = $exports;
+
+            fn own(
+                lease: $crate::declare::Attachment,
+                _: ::core::option::Option<$crate::declare::Configured>,
+            ) -> $crate::Result<Self> {
+                ::core::result::Result::Ok(Self(lease.handle))
+            }
+
+            fn check_plugin(_: &dyn ::core::any::Any, _: &str) -> $crate::Result<()> {
+                ::core::result::Result::Ok(())
+            }
+        }
+    };
+    (
+        $(#[$doc:meta])*
+        $vis:vis struct $Handle:ident: $name:literal, exports $exports:expr, plugin $plugin:expr;
+    ) => {
+        $crate::handle! { @type $(#[$doc])* $vis $Handle }
+
+        // Where no service is, the compiler does not show how each handle was made.
+        #[diagnostic::do_not_recommend]
+        impl $crate::declare::Service for $Handle {
+            const ID: &'static str = ::core::concat!(
+                ::core::env!("CARGO_PKG_NAME"), "/", ::core::env!("CARGO_CRATE_NAME"), "/",
+                ::core::module_path!(), "::", ::core::stringify!($Handle),
+            );
+            const NAME: &'static str = $name;
+            const EXPORTS: &'static [&'static str] = $exports;
+
+            fn attach(lease: $crate::declare::Attachment) -> $crate::Result<Self> {
+                ::core::result::Result::Ok(Self(lease.handle))
+            }
+
+            fn check_plugin(
+                plugin: &dyn ::core::any::Any,
+                service_type: &str,
+            ) -> $crate::Result<()> {
+                $crate::__private::assert_same_plugin(&$plugin, plugin, service_type)
+            }
+        }
+
+        $crate::__private::inventory::submit! {
+            $crate::declare::ServiceDeclaration {
+                id: <$Handle as $crate::declare::Service>::ID,
+                name: $name,
+                location: $crate::plugin::Location {
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                },
+                manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+                scope: ::core::option::Option::None,
+                optional: false,
+                needs: &[],
+                env: &[],
+                plugin: || $crate::__private::plugin($plugin, ::core::env!("CARGO_MANIFEST_DIR")),
+            }
+        }
+    };
+    (@type $(#[$doc:meta])* $vis:vis $Handle:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone)]
         $vis struct $Handle($crate::ServiceHandle);
@@ -60,37 +125,5 @@ macro_rules! handle {
                 &self.0
             }
         }
-
-        impl $crate::declare::Service for $Handle {
-            const ID: &'static str = ::core::concat!(
-                ::core::env!("CARGO_PKG_NAME"), "/", ::core::env!("CARGO_CRATE_NAME"), "/",
-                ::core::module_path!(), "::", ::core::stringify!($Handle),
-            );
-            const NAME: &'static str = $name;
-            const EXPORTS: &'static [&'static str] = $exports;
-
-            fn attach(lease: $crate::declare::Attachment) -> $crate::Result<Self> {
-                ::core::result::Result::Ok(Self(lease.handle))
-            }
-        }
-
-        $(
-            $crate::__private::inventory::submit! {
-                $crate::declare::ServiceDeclaration {
-                    id: <$Handle as $crate::declare::Service>::ID,
-                    name: $name,
-                    location: $crate::plugin::Location {
-                        file: ::core::file!(),
-                        line: ::core::line!(),
-                    },
-                    manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
-                    scope: ::core::option::Option::None,
-                    optional: false,
-                    needs: &[],
-                    env: &[],
-                    plugin: || $crate::__private::plugin($plugin, ::core::env!("CARGO_MANIFEST_DIR")),
-                }
-            }
-        )?
     };
 }

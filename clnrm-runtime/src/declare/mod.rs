@@ -17,10 +17,11 @@ pub use descriptor::{
     line_len, parse_descriptors,
 };
 pub use field::{ConfigValue, DeclaredField, GivenConfig, configuration};
-pub use fixture::{Fixture, Leased, Needs};
-pub use own::{Configured, Own};
+pub use fixture::{Build, Fixture, Leased, Needs};
+pub use own::{Configured, Own, assert_same_plugin};
 pub use running::{PluginType, Running};
 
+use std::any::Any;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,11 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// those that only the plan knows.
     const EXPORTS: &'static [&'static str];
 
+    /// [`attach`](Self::attach) as a value: the compiler says of a constant once
+    /// that its type lacks the trait, and of a call three times.
+    #[doc(hidden)]
+    const ATTACH: fn(Attachment) -> Result<Self> = Self::attach;
+
     /// Makes the value that the test gets.
     ///
     /// # Errors
@@ -64,6 +70,17 @@ pub trait Service: Sized + Send + Sync + 'static {
         let _ = plugin;
         Self::attach(lease)
     }
+
+    /// Refuses a plugin that runs another type of service than this stands
+    /// for, before anything is started.
+    ///
+    /// # Errors
+    /// When it does.
+    #[doc(hidden)]
+    fn check_plugin(plugin: &dyn Any, service_type: &str) -> Result<()> {
+        let _ = (plugin, service_type);
+        Ok(())
+    }
 }
 
 /// What [`Service::attach`] builds from: the handles of the service and of what it needs.
@@ -76,11 +93,11 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// The dependency in `field`.
+    /// The lease of the dependency in `field`.
     ///
     /// # Errors
     /// When it was not leased, or is an optional one that did not start.
-    pub fn need<S: Service>(&self, field: &str) -> Result<S> {
+    pub fn need(&self, field: &str) -> Result<Self> {
         self.optional_need(field)?.ok_or_else(|| {
             crate::CleanroomError::service_error(format!(
                 "`{}` runs without `{field}`",
@@ -89,11 +106,11 @@ impl Attachment {
         })
     }
 
-    /// The optional dependency in `field`.
+    /// The lease of the optional dependency in `field`.
     ///
     /// # Errors
     /// When the declaration has no such field.
-    pub fn optional_need<S: Service>(&self, field: &str) -> Result<Option<S>> {
+    pub fn optional_need(&self, field: &str) -> Result<Option<Self>> {
         let Some((_, need)) = self.needs.iter().find(|(name, _)| name == field) else {
             let message = format!(
                 "`{}` has no dependency in `{field}`",
@@ -101,7 +118,7 @@ impl Attachment {
             );
             return Err(crate::CleanroomError::internal_error(message));
         };
-        need.clone().map(S::attach).transpose()
+        Ok(need.clone())
     }
 }
 

@@ -4,7 +4,8 @@ use std::any::Any;
 
 use super::check::ANY_EXPORT;
 use super::{Attachment, Service};
-use crate::error::Result;
+use crate::error::{CleanroomError, Result};
+use crate::plugin::ServicePlugin;
 use crate::service::ServiceHandle;
 
 /// Makes the plugin of a declaration again, for a handle type that shows its configuration.
@@ -26,6 +27,12 @@ pub trait Own: Sized {
     /// # Errors
     /// As [`Service::attach`].
     fn own(lease: Attachment, plugin: Option<Configured>) -> Result<Self>;
+
+    /// As [`Service::check_plugin`].
+    ///
+    /// # Errors
+    /// When it cannot hold what this plugin runs.
+    fn check_plugin(plugin: &dyn Any, service_type: &str) -> Result<()>;
 }
 
 impl Own for ServiceHandle {
@@ -33,6 +40,10 @@ impl Own for ServiceHandle {
 
     fn own(lease: Attachment, _: Option<Configured>) -> Result<Self> {
         Ok(lease.handle)
+    }
+
+    fn check_plugin(_: &dyn Any, _: &str) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -45,4 +56,35 @@ impl<S: Service> Own for S {
             None => S::attach(lease),
         }
     }
+
+    fn check_plugin(plugin: &dyn Any, service_type: &str) -> Result<()> {
+        S::check_plugin(plugin, service_type)
+    }
+}
+
+/// Refuses a plugin that neither is one like `own` nor says that it runs the
+/// same type of service.
+///
+/// # Errors
+/// When it is another one.
+pub fn assert_same_plugin<P: ServicePlugin + 'static>(
+    own: &P,
+    plugin: &dyn Any,
+    service_type: &str,
+) -> Result<()> {
+    match plugin.is::<P>() || own.service_type() == service_type {
+        true => Ok(()),
+        false => Err(other_plugin(service_type, own.service_type())),
+    }
+}
+
+/// The error of a declaration whose plugin is not that of what it holds.
+pub(super) fn other_plugin(service_type: &str, held: &str) -> CleanroomError {
+    CleanroomError::validation_error(format!(
+        "it is declared with a plugin of type `{service_type}`, and holds a handle of `{held}`"
+    ))
+    .with_hint(format!(
+        "hold what its plugin gives, or a `ServiceHandle`; a plugin of your own for the same kind of server \
+         says `{held}` as its `service_type`"
+    ))
 }

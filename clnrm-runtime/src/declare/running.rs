@@ -1,13 +1,21 @@
 //! A derived plugin as a parameter: `store: clnrm::Running<Minio>`.
 
+use std::any::Any;
 use std::ops::Deref;
 
+use super::own::other_plugin;
 use super::{Attachment, Configured, Service};
 use crate::error::{CleanroomError, Result};
 use crate::plugin::ServicePlugin;
 use crate::service::ServiceHandle;
 
 /// A plugin type that a test can ask for by `Running<Self>`. The derive implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a derived plugin",
+    label = "nothing says how to run `{Self}`",
+    note = "add `#[derive(Debug, clnrm::ServicePlugin)]` and `#[plugin(type = \"…\", image = \"…\")]` to it",
+    note = "of a plugin that is written by hand, declare a service: `#[clnrm::service(plugin)] struct Store(clnrm::ServiceHandle);`"
+)]
 pub trait PluginType: ServicePlugin + Sized + 'static {
     /// [`Service::ID`] of `Running<Self>`.
     const ID: &'static str;
@@ -77,5 +85,12 @@ impl<P: PluginType> Service for Running<P> {
             handle: lease.handle,
             config: *config,
         })
+    }
+
+    fn check_plugin(plugin: &dyn Any, service_type: &str) -> Result<()> {
+        match plugin.is::<P>() {
+            true => Ok(()),
+            false => Err(other_plugin(service_type, P::NAME)),
+        }
     }
 }

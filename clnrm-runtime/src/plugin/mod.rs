@@ -6,7 +6,7 @@ mod mistakes;
 mod registration;
 mod settings;
 
-pub(crate) use guard::guard;
+pub(crate) use guard::{guard, message_of};
 pub use mistakes::Mistakes;
 pub use registration::{Location, PluginRegistration, from_config};
 pub use settings::Settings;

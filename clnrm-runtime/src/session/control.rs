@@ -57,7 +57,7 @@ impl ServiceHandle {
     /// Stops and starts the service with its data, where it answered before.
     ///
     /// # Errors
-    /// When other tests use the same instance (write `fresh`), or it does not
+    /// When the run shares the instance (write `fresh`), or it does not
     /// come back.
     pub async fn restart(&self) -> Result<()> {
         let handle = self.clone();
@@ -74,12 +74,12 @@ impl ServiceHandle {
         /// Stops the service; it is removed when the test ends.
         ///
         /// # Errors
-        /// When other tests use the same instance (write `fresh`).
+        /// When the run shares the instance (write `fresh`).
         stop -> (), halt;
         /// Freezes the service.
         ///
         /// # Errors
-        /// When other tests use the same instance (write `fresh`), or the
+        /// When the run shares the instance (write `fresh`), or the
         /// backend cannot.
         pause -> (), pause;
         /// Thaws the service.

@@ -1,17 +1,22 @@
 //! The wrapper of a test: lease what the signature names, run the body, say how it ended.
+//!
+//! `needs` builds the parameters one by one: as one tuple with a bound, a type that is
+//! neither a service nor a fixture would be told a second time, of the tuple.
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Runtime;
 
 use super::held::Held;
 use super::watchdog::Watchdog;
-use super::{Flavor, TestCase};
-use crate::declare::Needs;
+use super::{Flavor, Leases, TestCase};
 use crate::error::{CleanroomError, Result};
+use crate::plugin::message_of;
 use crate::protocol::Outcome;
 
 /// Runs an asynchronous body on a runtime of its own.
@@ -19,13 +24,16 @@ use crate::protocol::Outcome;
 /// # Panics
 /// As the body does, and when a service or fixture cannot be had.
 #[track_caller]
-pub fn run_async<P, R, F>(case: &'static TestCase, body: impl FnOnce(P) -> F) -> ExitCode
+pub fn run_async<P, R, F>(
+    case: &'static TestCase,
+    needs: impl AsyncFnOnce(&Leases) -> Result<P>,
+    body: impl FnOnce(P) -> F,
+) -> ExitCode
 where
-    P: Needs,
     R: Termination,
     F: Future<Output = R>,
 {
-    let ran = with_leases(case, |runtime, needs, limit| {
+    let ran = with_leases(case, needs, |runtime, needs, limit| {
         let output = runtime.block_on(limited(case, "test", limit, body(needs)))?;
         Ok(output.report())
     });
@@ -40,12 +48,12 @@ where
 /// # Panics
 /// As the body does, and when a service or fixture cannot be had.
 #[track_caller]
-pub fn run_sync<P, R>(case: &'static TestCase, body: impl FnOnce(P) -> R) -> ExitCode
-where
-    P: Needs,
-    R: Termination,
-{
-    let ran = with_leases(case, |_, needs, limit| {
+pub fn run_sync<P, R: Termination>(
+    case: &'static TestCase,
+    needs: impl AsyncFnOnce(&Leases) -> Result<P>,
+    body: impl FnOnce(P) -> R,
+) -> ExitCode {
+    let ran = with_leases(case, needs, |_, needs, limit| {
         let _watchdog = Watchdog::new(case.declaration.path, limit);
         Ok(body(needs).report())
     });
@@ -60,12 +68,12 @@ where
 ///
 /// # Panics
 /// As the body does.
-pub fn run_async_should_panic<P, F>(case: &'static TestCase, body: impl FnOnce(P) -> F)
-where
-    P: Needs,
-    F: Future<Output = ()>,
-{
-    let ran = with_leases(case, |runtime, needs, limit| {
+pub fn run_async_should_panic<P, F: Future<Output = ()>>(
+    case: &'static TestCase,
+    needs: impl AsyncFnOnce(&Leases) -> Result<P>,
+    body: impl FnOnce(P) -> F,
+) {
+    let ran = with_leases(case, needs, |runtime, needs, limit| {
         runtime.block_on(limited(case, "test", limit, body(needs)))?;
         Ok(ExitCode::SUCCESS)
     });
@@ -78,8 +86,12 @@ where
 ///
 /// # Panics
 /// As the body does.
-pub fn run_sync_should_panic<P: Needs>(case: &'static TestCase, body: impl FnOnce(P)) {
-    let ran = with_leases(case, |_, needs, limit| {
+pub fn run_sync_should_panic<P>(
+    case: &'static TestCase,
+    needs: impl AsyncFnOnce(&Leases) -> Result<P>,
+    body: impl FnOnce(P),
+) {
+    let ran = with_leases(case, needs, |_, needs, limit| {
         let _watchdog = Watchdog::new(case.declaration.path, limit);
         body(needs);
         Ok(ExitCode::SUCCESS)
@@ -91,19 +103,24 @@ pub fn run_sync_should_panic<P: Needs>(case: &'static TestCase, body: impl FnOnc
 
 /// Leases, sets up, runs, gives back. Set-up and body each get the time that the
 /// test may take, unless the coordinator sees to that.
-fn with_leases<P: Needs>(
+fn with_leases<P>(
     case: &'static TestCase,
+    needs: impl AsyncFnOnce(&Leases) -> Result<P>,
     body: impl FnOnce(&Runtime, P, Option<Duration>) -> Result<ExitCode>,
 ) -> Result<ExitCode> {
     crate::host::serve_if_asked();
     let runtime = runtime(case.flavor)?;
     let mut held = Held::acquire(case)?;
     let limit = case.timeout().filter(|_| !held.is_watched());
-    let needs = P::build(held.leases());
-    let needs = match runtime.block_on(limited(case, "the set-up of test", limit, needs)) {
+    // A panic of it must not pass for that of the body.
+    let needs = AssertUnwindSafe(needs(held.leases())).catch_unwind();
+    let built = runtime.block_on(limited(case, "the set-up of test", limit, needs));
+    let built = built.map(|built| built.unwrap_or_else(|panic| Err(panicked(case, &*panic))));
+    let needs = match built {
         Ok(Ok(needs)) => needs,
         Ok(Err(error)) | Err(error) => {
-            held.finish(Outcome::NotSetUp, Some(error.report()))?;
+            // Why there is no test is more than that nobody could be told so.
+            let _ = held.finish(Outcome::NotSetUp, Some(error.report()));
             return Err(error);
         }
     };
@@ -126,7 +143,7 @@ fn with_leases<P: Needs>(
             Ok(code)
         }
         Ok(Err(error)) => {
-            held.finish(Outcome::Failed, Some(error.report()))?;
+            let _ = held.finish(Outcome::Failed, Some(error.report()));
             Err(error)
         }
         Err(panic) => {
@@ -135,6 +152,14 @@ fn with_leases<P: Needs>(
             resume_unwind(panic)
         }
     }
+}
+
+fn panicked(case: &TestCase, panic: &(dyn Any + Send)) -> CleanroomError {
+    let (path, message) = (case.declaration.path, message_of(panic));
+    CleanroomError::validation_error(format!("the set-up of test `{path}` panicked: {message}"))
+        .with_hint(
+            "the panic's place is in the output; a fixture's `set_up` returns errors instead",
+        )
 }
 
 /// A part of the test, called `what`, for as long as it may take.

@@ -59,3 +59,13 @@ enum Enum { A }
 #[derive(clnrm::ServicePlugin)]
 #[plugin(type = "a", image = "a:1")]
 union Union { a: u8, b: u8 }
+
+#[derive(Debug, clnrm::ServicePlugin)]
+#[plugin(type = "a", image = "a:1")]
+struct Unkept {
+    list: Vec<String>,
+    every: std::time::Duration,
+    ratio: f64,
+    pair: (u8, u8),
+    other: Level,
+}

@@ -76,3 +76,9 @@ struct PluginAndOptions(ServiceHandle);
 
 #[clnrm::service(Pool)]
 struct ABareName(ServiceHandle);
+
+#[clnrm::service(redis)]
+struct ABareNameLikeAnOption(ServiceHandle);
+
+#[clnrm::service(image = "a:1", "30s")]
+struct NoName(ServiceHandle);

@@ -25,3 +25,12 @@ enum NoStruct { A }
 
 #[clnrm::service(image = "a:1")]
 fn no_struct() {}
+
+#[clnrm::service(image = "a:1")]
+struct OtherName { server: ServiceHandle, db: Db }
+
+#[clnrm::service(image = "a:1")]
+struct TwoHandles { handle: ServiceHandle, other: Option<ServiceHandle> }
+
+#[clnrm::service(image = "a:1")]
+struct Boxed { handle: ServiceHandle, db: Option<Box<Db>> }

@@ -24,3 +24,12 @@ struct NoHandle(Pool);
 
 #[clnrm::service(self::Pool {})]
 struct NoPlugin(ServiceHandle);
+
+#[clnrm::service(image = "a:1")]
+struct NothingSaysWhatToRun { handle: ServiceHandle, web: clnrm::generic::Generic }
+
+#[clnrm::service(image = "a:1")]
+struct NoDerive { handle: ServiceHandle, pool: clnrm::Running<Pool>, db: Db }
+
+#[clnrm::service(image = "a:1")]
+struct NoDeriveItself(clnrm::Running<Pool>);

@@ -57,3 +57,9 @@ const fn everything<T>(&mut self, (a, b): (Db, Db)) {}
 
 #[clnrm::service(image = "db:1")]
 struct Db(clnrm::ServiceHandle);
+
+#[clnrm::test("500ms")]
+fn a_time_alone() {}
+
+#[clnrm::test(fresh, "30s")]
+fn a_time_without_a_name() {}

@@ -70,4 +70,18 @@ async fn two_tests_in_one_sometimes() {}
 fn needs_sometimes(#[cfg(unix)] db: Db) {}
 
 #[clnrm::test]
+fn any_handle(db: &Option<clnrm::ServiceHandle>) {}
+
+#[clnrm::test]
+fn wrapped(db: std::sync::Arc<Db>) {}
+
+#[clnrm::test]
+#[test_case::test_case(1)]
+fn cases(db: Db, number: u8) {}
+
+#[clnrm::test]
+#[cfg_attr(unix, rstest)]
+fn cases_sometimes(db: Db) {}
+
+#[clnrm::test]
 struct NoFunction;

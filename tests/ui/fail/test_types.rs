@@ -40,3 +40,28 @@ async fn wrong_body(db: Db) -> Result<(), String> {
     let _ = db;
     Ok(1)
 }
+
+#[clnrm::test]
+fn a_tuple(both: (Db, Pool)) {
+    let _ = both;
+}
+
+#[clnrm::test]
+fn nothing_says_what_to_run(web: clnrm::generic::Generic) {
+    let _ = web;
+}
+
+#[clnrm::test]
+fn no_derive(pool: clnrm::Running<Pool>) {
+    let _ = pool;
+}
+
+struct App;
+
+impl clnrm::Fixture for App {
+    type Needs = (Db, Pool);
+
+    async fn set_up(_: Self::Needs) -> clnrm::Result<Self> {
+        Ok(Self)
+    }
+}
