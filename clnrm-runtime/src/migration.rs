@@ -52,10 +52,7 @@ impl Migrations<'_> {
         for (number, script) in (1..).zip(self.scripts) {
             steps.push(match script {
                 Script::File(path) => self.read(path)?,
-                Script::Sql(sql) => Step {
-                    name: format!("init script {number}"),
-                    sql: sql.clone(),
-                },
+                Script::Sql(sql) => Step::new(format!("init script {number}"), sql),
             });
         }
         for dir in self.directories {
@@ -92,7 +89,7 @@ impl Migrations<'_> {
         let name = path.display().to_string();
         let sql = fs::read_to_string(self.base.join(path))
             .map_err(|error| self.unreadable(&name, &error, "name a file of SQL, in UTF-8"))?;
-        Ok(Step { name, sql })
+        Ok(Step::new(name, &sql))
     }
 
     /// The migrations of a directory, in the order in which they run.
@@ -131,6 +128,37 @@ impl Migrations<'_> {
 }
 
 impl Step {
+    /// A text without the mark that editors of Windows begin it with: no server
+    /// takes that for SQL, and nobody sees it.
+    #[must_use]
+    pub fn new(name: String, text: &str) -> Self {
+        let sql = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+        Self { name, sql }
+    }
+
+    /// The error of a server that refuses it: what it said, and the position
+    /// where it stopped, as [`place`](Self::place) reads it.
+    #[must_use]
+    pub fn failed(&self, answer: &str, position: Option<u32>) -> CleanroomError {
+        let name = &self.name;
+        let Some((line, column, text)) = position.and_then(|position| self.place(position)) else {
+            return CleanroomError::service_error(format!("`{name}` failed: {answer}"));
+        };
+        let at = format!("line {line}, column {column}");
+        CleanroomError::service_error(format!("`{name}` failed at {at}: {answer}"))
+            .with_context("line", text.trim())
+    }
+
+    /// The error of a text that ends inside a transaction: all of it would be
+    /// lost, and nobody would hear of that.
+    #[must_use]
+    pub fn left_open(&self) -> CleanroomError {
+        let message = format!("`{}` leaves a transaction open", self.name);
+        CleanroomError::service_error(message).with_hint(
+            "it has a `BEGIN` without `COMMIT`: add that, or leave both out, since a file is a transaction of its own",
+        )
+    }
+
     /// Line, column and text of the line at a position, in characters, all from 1:
     /// for the error of a server that says where it stopped.
     #[must_use]

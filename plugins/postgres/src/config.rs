@@ -185,9 +185,9 @@ impl PostgresPlugin {
         mistakes.check_name(&self.name);
         mistakes.check(self.image_ref());
         mistakes.refuse_if(
-            !is_text(&self.user, 63) || self.user.starts_with("pg_"),
+            !is_text(&self.user, 63) || self.user.starts_with("pg_") || is_refused(&self.user),
             format!("`{}` is no name of a user", self.user),
-            "use 1 to 63 bytes, and not `pg_` at the start",
+            "use 1 to 63 bytes, none of `\"`, `$`, `'` and `\\`, and not `pg_` at the start",
         );
         mistakes.refuse_if(
             !is_text(self.password.expose(), 100),
@@ -223,6 +223,11 @@ impl PostgresPlugin {
 pub(crate) fn is_url_safe(name: &str) -> bool {
     let is_good = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
     is_text(name, 63) && name.bytes().all(is_good)
+}
+
+/// `initdb` takes no such user: they own extensions, whose scripts these characters would break.
+fn is_refused(user: &str) -> bool {
+    user.contains(['"', '$', '\'', '\\'])
 }
 
 fn is_text(text: &str, limit: usize) -> bool {

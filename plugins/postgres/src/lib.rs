@@ -39,8 +39,10 @@
 //! A directory holds `*.sql` files, or directories with an `up.sql` in them, or
 //! both; `*.down.sql` is ignored. They run in the order of their names, in which
 //! runs of digits count as numbers: `V2__b.sql` comes before `V10__a.sql`. Each
-//! file is sent whole, so all of it succeeds or none. What only `psql`
-//! understands (`\connect`, `COPY … FROM stdin` with data) is not SQL.
+//! file is sent whole, so all of it succeeds or none, in a session of its own:
+//! what it sets ends with it. One that leaves a transaction open is an error.
+//! What only `psql` understands (`\connect`, `COPY … FROM stdin` with data) is
+//! not SQL.
 //!
 //! # What a test owns
 //!

@@ -71,6 +71,12 @@ impl Server {
         let _ = self.driver.await;
     }
 
+    /// Ends the connection without a word: after an error the server may still
+    /// wait for what never comes, the data of a `COPY`.
+    pub(crate) fn abort(self) {
+        self.driver.abort();
+    }
+
     /// The role that it is connected to as.
     pub(crate) fn role(&self) -> &str {
         self.config.get_user().unwrap_or_default()

@@ -3,10 +3,14 @@
 use clnrm_runtime::migration::Step;
 use clnrm_runtime::service::InstanceKey;
 use clnrm_runtime::{CleanroomError, Result, ServiceHandle};
-use tokio_postgres::error::{Error, ErrorPosition};
+use tokio_postgres::error::{Error, ErrorPosition, SqlState};
 
 use crate::config::PostgresPlugin;
 use crate::server::{Server, quoted, refused};
+
+/// How the SQL becomes a template: raised when the same SQL becomes another one,
+/// because those of earlier versions stay on servers of somebody else's.
+const RECIPE: &str = "2";
 
 /// The name of the template: everything that it is made of, hashed.
 pub(crate) fn name(steps: &[Step], server: &Server) -> String {
@@ -16,7 +20,7 @@ pub(crate) fn name(steps: &[Step], server: &Server) -> String {
 fn name_of(steps: &[Step], major: u32, role: &str) -> String {
     let major = major.to_string();
     let parts = steps.iter().map(|step| step.sql.as_str());
-    let key = InstanceKey::of(["postgres", &major, role].into_iter().chain(parts));
+    let key = InstanceKey::of(["postgres", RECIPE, &major, role].into_iter().chain(parts));
     format!("clnrm_tpl_{key}")
 }
 
@@ -68,51 +72,67 @@ async fn build(server: &Server, template: &str, steps: &[Step]) -> Result<()> {
         .await
 }
 
+/// Each step has a session of its own, as each file that `psql` is given: what
+/// one sets is not set for the next.
 async fn fill(server: &Server, building: &str, steps: &[Step]) -> Result<()> {
-    let database = server.connect_to(building).await?;
-    let mut result = Ok(());
     for step in steps {
-        result = database
-            .send(&step.sql)
-            .await
-            .map_err(|error| broken(step, error));
-        if result.is_err() {
-            break;
+        let session = server.connect_to(building).await?;
+        match run(&session, step).await {
+            Ok(()) => session.close().await,
+            Err(error) => {
+                session.abort();
+                return Err(error);
+            }
         }
     }
-    database.close().await;
-    result
+    Ok(())
+}
+
+/// Runs a step. It is lost with its session where it leaves a transaction open.
+async fn run(session: &Server, step: &Step) -> Result<()> {
+    let sent = session.send(&step.sql).await;
+    sent.map_err(|error| broken(step, error))?;
+    // Nothing of the session is needed any more, and a transaction refuses this.
+    session.send("DISCARD ALL").await.map_err(|error| {
+        match error.code() == Some(&SqlState::ACTIVE_SQL_TRANSACTION) {
+            true => step.left_open(),
+            false => broken(step, error),
+        }
+    })
 }
 
 /// The error of a step: which file, where in it, and what the server said.
 fn broken(step: &Step, error: Error) -> CleanroomError {
+    let hint = is_for_psql(step, &error).then_some(
+        "commands of psql, and data after `COPY … FROM stdin`, are not SQL: dump with `pg_dump --inserts`, and leave them out",
+    );
     let Some(answer) = error.as_db_error() else {
-        return refused(&format!("run `{}`", step.name), error);
+        let refused = refused(&format!("run `{}`", step.name), error);
+        return hint.into_iter().fold(refused, CleanroomError::with_hint);
     };
-    let place = match answer.position() {
-        Some(ErrorPosition::Original(position)) => step.place(*position),
+    let position = match answer.position() {
+        Some(ErrorPosition::Original(position)) => Some(*position),
         _ => None,
     };
-    let at = place.map_or(String::new(), |(line, column, _)| {
-        format!(" at line {line}, column {column}")
-    });
     let (message, code) = (answer.message(), answer.code().code());
-    let name = &step.name;
-    let mut broken =
-        CleanroomError::service_error(format!("`{name}` failed{at}: {message} (SQLSTATE {code})"));
-    if let Some((_, _, text)) = place {
-        broken = broken.with_context("line", text.trim());
-    }
+    let mut broken = step.failed(&format!("{message} (SQLSTATE {code})"), position);
     if let Some(detail) = answer.detail() {
         broken = broken.with_context("detail", detail);
     }
-    match (answer.hint(), place) {
-        (Some(hint), _) => broken.with_hint(hint),
-        (None, Some((_, _, text))) if text.trim_start().starts_with('\\') => broken.with_hint(
-            "commands of psql are not SQL: dump with `pg_dump --inserts`, and leave them out",
-        ),
-        _ => broken,
-    }
+    let hint = answer.hint().or(hint);
+    hint.into_iter().fold(broken, CleanroomError::with_hint)
+}
+
+/// Whether it has what only `psql` reads, and that may be what failed.
+fn is_for_psql(step: &Step, error: &Error) -> bool {
+    let may_be = error
+        .code()
+        .is_none_or(|code| *code == SqlState::SYNTAX_ERROR);
+    let text = step.sql.to_ascii_lowercase();
+    let has_command = text.lines().any(|line| line.trim_start().starts_with('\\'));
+    let words: Vec<_> = text.split_whitespace().collect();
+    let from_stdin = |pair: &[&str]| matches!(pair, ["from", to] if to.starts_with("stdin"));
+    may_be && (has_command || words.windows(2).any(from_stdin))
 }
 
 #[cfg(test)]
@@ -139,5 +159,14 @@ mod tests {
             assert_ne!(base, other);
         }
         assert!(base.len() + "_building".len() <= 63);
+    }
+
+    /// Those that earlier versions built otherwise stay on servers of somebody else's.
+    #[test]
+    fn a_template_of_the_first_recipe_is_not_taken() {
+        assert_ne!(
+            name_of(&[step("a")], 15, "me"),
+            "clnrm_tpl_bfe432f9406b49b1"
+        );
     }
 }

@@ -8,6 +8,7 @@
 
 #[path = "../../../support/server.rs"]
 mod server;
+mod session;
 mod slice;
 mod template;
 

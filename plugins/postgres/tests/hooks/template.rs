@@ -180,20 +180,6 @@ async fn a_broken_migration_names_file_place_and_code() {
 }
 
 #[tokio::test]
-async fn a_dump_for_psql_is_explained() {
-    let server = server();
-    let plugin = plugin().init_sql("SELECT 1;\n\\connect app\n");
-    let error = plugin.migrate(&server.handle()).unwrap_err();
-    assert!(
-        error
-            .hint()
-            .unwrap()
-            .contains("commands of psql are not SQL"),
-        "{error:?}"
-    );
-}
-
-#[tokio::test]
 async fn sql_that_changed_during_the_run_is_told() {
     let server = server();
     let error = marked("changed")

@@ -6,14 +6,18 @@
     reason = "the helpers of a test fail as the test does"
 )]
 
+mod mistakes;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use clnrm_postgres::{Postgres, PostgresPlugin, plugin};
+use clnrm_runtime::__private::held_plugin;
 use clnrm_runtime::backend::BackendKind;
 use clnrm_runtime::declare::{Service, ServiceDeclaration};
 use clnrm_runtime::plugin::{External, PluginRegistration};
+use clnrm_runtime::registry::describe;
 use clnrm_runtime::service::{Isolation, Program, Spec, StopSignal, Template, Wait};
 use clnrm_runtime::{ErrorKind, ServiceHandle, ServicePlugin};
 use serde_json::json;
@@ -34,16 +38,6 @@ fn settings(arguments: &[Template]) -> Vec<String> {
         .collect();
     let pairs = texts.windows(2).filter(|pair| pair[0] == "-c");
     pairs.map(|pair| pair[1].clone()).collect()
-}
-
-#[track_caller]
-fn check_mistake(plugin: &PostgresPlugin, message: &str, hint: &str) {
-    let error = plugin.spec().unwrap_err();
-    assert_eq!(
-        (error.kind(), error.message()),
-        (ErrorKind::Validation, message)
-    );
-    assert!(error.hint().unwrap().contains(hint), "{error}");
 }
 
 #[test]
@@ -150,15 +144,15 @@ fn braces_in_the_environment_are_not_holes() {
 
 #[test]
 fn a_url_survives_any_credentials() {
-    let plugin = plugin().credentials("o'neil@x", "p@ss/w:rd#1 ä");
+    let plugin = plugin().credentials("o neil@x", "p@ss/w:rd#1 ä");
     let external = External::new("h", 1, BTreeMap::new());
     let handle = ServiceHandle::external("db", &spec(&plugin), external);
     assert_eq!(
         handle.url().unwrap(),
-        "postgres://o%27neil%40x:p%40ss%2Fw%3Ard%231%20%C3%A4@h:1/app"
+        "postgres://o%20neil%40x:p%40ss%2Fw%3Ard%231%20%C3%A4@h:1/app"
     );
     let config = Postgres::from(handle).config().unwrap();
-    assert_eq!(config.get_user(), Some("o'neil@x"));
+    assert_eq!(config.get_user(), Some("o neil@x"));
     assert_eq!(config.get_password(), Some("p@ss/w:rd#1 ä".as_bytes()));
 }
 
@@ -210,40 +204,6 @@ fn sql_is_part_of_the_configuration_and_paths_are_not() {
 }
 
 #[test]
-fn missing_and_empty_sources_are_named() {
-    let base = tempfile::tempdir().unwrap();
-    fs::create_dir(base.path().join("empty")).unwrap();
-    fs::write(base.path().join("empty/1.down.sql"), "").unwrap();
-    fs::write(base.path().join("latin1.sql"), b"-- \xe4").unwrap();
-    let based = |mut plugin: PostgresPlugin| {
-        plugin.base_dir(base.path());
-        plugin
-    };
-    check_mistake(
-        &based(plugin().migrations("empty")),
-        "there is no migration in `empty`",
-        "`*.sql` files",
-    );
-    let missing = "cannot read `nope`: No such file or directory (os error 2)";
-    check_mistake(
-        &based(plugin().migrations("nope")),
-        missing,
-        "a directory of `*.sql` files",
-    );
-    check_mistake(
-        &based(plugin().init_script("nope")),
-        missing,
-        "a file of SQL",
-    );
-    let unreadable = "cannot read `latin1.sql`: stream did not contain valid UTF-8";
-    check_mistake(
-        &based(plugin().init_script("latin1.sql")),
-        unreadable,
-        "in UTF-8",
-    );
-}
-
-#[test]
 fn an_external_url_is_read_whole() {
     let external = plugin()
         .external("postgres://me:p%40ss@db.test:5433/orders?sslmode=prefer")
@@ -284,82 +244,6 @@ fn a_bad_external_url_is_refused_without_being_shown() {
 }
 
 #[test]
-fn invalid_config_says_the_fix() {
-    check_mistake(
-        &plugin().credentials("", "p"),
-        "`` is no name of a user",
-        "1 to 63 bytes",
-    );
-    check_mistake(
-        &plugin().credentials("pg_me", "p"),
-        "`pg_me` is no name of a user",
-        "not `pg_`",
-    );
-    let password = "the password is empty, too long or has a control character";
-    check_mistake(
-        &plugin().credentials("me", ""),
-        password,
-        "leave `.credentials(..)` out",
-    );
-    check_mistake(
-        &plugin().database(""),
-        "`` is no name of a database",
-        "letters, digits",
-    );
-    check_mistake(
-        &plugin().database("postgres"),
-        "database `postgres` is not free",
-        "another name",
-    );
-    check_mistake(
-        &plugin().tag("1 5"),
-        "bad image reference `postgres:1 5`: the tag is malformed",
-        "a tag has",
-    );
-    check_mistake(
-        &plugin().image("postgres"),
-        "bad image reference `postgres`: it has no tag",
-        "postgres:15",
-    );
-    check_mistake(
-        &plugin().named(""),
-        "`` is no name of a service",
-        "orders-db",
-    );
-    check_mistake(
-        &plugin().config("port", "1"),
-        "setting `port` is not free",
-        "up to the backend",
-    );
-    check_mistake(
-        &plugin().config("a b", "1"),
-        "`a b` is no setting of PostgreSQL",
-        "work_mem",
-    );
-    check_mistake(
-        &plugin().with_env("A=B", "1"),
-        "`A=B` is no name of an environment variable",
-        "apart",
-    );
-    check_mistake(
-        &plugin().with_env("POSTGRES_DB", "x"),
-        "variable `POSTGRES_DB` is not free",
-        ".database(..)",
-    );
-}
-
-#[test]
-fn all_mistakes_are_reported_at_once() {
-    let error = plugin()
-        .database("")
-        .credentials("", "")
-        .migrations("nope")
-        .spec()
-        .unwrap_err();
-    assert_eq!(error.message(), "`postgres` is misconfigured in 4 places");
-}
-
-#[test]
 fn the_type_is_registered_and_reads_its_configuration() {
     let registrations: Vec<_> = inventory::iter::<PluginRegistration>().collect();
     let [registration] = registrations[..] else {
@@ -394,4 +278,71 @@ fn a_parameter_of_the_type_alone_is_declared() {
             .exists()
     );
     assert_eq!((declaration.plugin)().unwrap().service_type(), "postgres");
+}
+
+/// A plugin of somebody's own.
+#[derive(Debug)]
+struct Own(&'static str);
+
+impl ServicePlugin for Own {
+    fn name(&self) -> &str {
+        "own"
+    }
+
+    fn service_type(&self) -> &str {
+        self.0
+    }
+}
+
+#[test]
+fn a_plugin_of_another_type_than_the_handle_is_an_error_before_anything_starts() {
+    let declared = |plugin| ServiceDeclaration {
+        id: "p/it/it::N",
+        name: "n",
+        location: clnrm_runtime::plugin::Location {
+            file: "tests/it.rs",
+            line: 7,
+        },
+        manifest_dir: "",
+        scope: None,
+        optional: false,
+        needs: &[],
+        env: &[],
+        plugin,
+    };
+    let error = describe(&declared(|| {
+        held_plugin(
+            Own("redis"),
+            "",
+            <Postgres as clnrm_runtime::declare::Own>::check_plugin,
+        )
+    }));
+    let error = error.error.unwrap();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (
+            ErrorKind::Validation,
+            "it is declared with a plugin of type `redis`, and holds a handle of `postgres`"
+        )
+    );
+    assert_eq!(error.context("declared at"), Some("tests/it.rs:7"));
+    assert!(
+        error.hint().unwrap().contains("a `ServiceHandle`"),
+        "{error}"
+    );
+    let held: [fn() -> clnrm_runtime::Result<_>; 3] = [
+        || held_plugin(Own("postgres"), "", <Postgres as Service>::check_plugin),
+        || held_plugin(plugin().tag("16"), "", <Postgres as Service>::check_plugin),
+        || {
+            held_plugin(
+                Own("redis"),
+                "",
+                <ServiceHandle as clnrm_runtime::declare::Own>::check_plugin,
+            )
+        },
+    ];
+    for plugin in held {
+        assert!(plugin().is_ok());
+        assert!(describe(&declared(plugin)).error.is_none());
+    }
 }
