@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::unix::AsyncFd;
 
+use super::limit::limit_hint;
 use crate::error::{CleanroomError, Result};
 use crate::sys;
 
@@ -37,7 +38,10 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd)> {
         Ok((one, other))
     };
     connect().map_err(|error: Errno| {
-        CleanroomError::internal_error("cannot make a pair of sockets").with_source(error)
+        let error = io::Error::from(error);
+        CleanroomError::internal_error("cannot make a pair of sockets")
+            .with_hint(limit_hint(&error))
+            .with_source(error)
     })
 }
 

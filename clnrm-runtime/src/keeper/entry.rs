@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::net::{SocketType, sockopt};
 
-use super::{server, shim};
+use super::{limit, server, shim};
 use crate::error::{CleanroomError, Result};
 use crate::sys;
 
@@ -58,13 +58,14 @@ pub(super) fn check() -> Result<()> {
 
 /// The environment of a keeper and its shims.
 pub(super) fn environment() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os().filter(|(name, _)| {
+    let kept = std::env::vars_os().filter(|(name, _)| {
         let kept = KEPT.iter().any(|kept| name == kept);
         let prefixes = KEPT_PREFIXES.iter();
         kept || prefixes
             .map(|prefix| prefix.as_bytes())
             .any(|prefix| name.as_bytes().starts_with(prefix))
-    })
+    });
+    kept.chain(limit::variable())
 }
 
 fn run(variable: &str, name: &CStr, main: fn(OwnedFd) -> Result<()>) -> i32 {

@@ -17,6 +17,7 @@ use rustix::process::{
 use tokio::sync::mpsc;
 
 use super::channel::{self, Channel};
+use super::limit::limit_hint;
 use super::message::{Forward, Number, Order, Reply, Report};
 use super::spawn::{Exit, Isolation, Signal, Spawn, Target};
 use super::{entry, process, shim};
@@ -309,7 +310,7 @@ impl Member {
 fn start_shim() -> Result<(Pid, Channel)> {
     let cannot = |error: std::io::Error| {
         CleanroomError::container_error("cannot start a shim")
-            .with_hint("look at the limit of processes: `ulimit -u`")
+            .with_hint(limit_hint(&error))
             .with_source(error)
     };
     let (control, theirs) = channel::pair()?;

@@ -75,31 +75,45 @@ pub(super) fn descendants(table: &[Entry], roots: &[Pid]) -> Vec<Entry> {
 /// Signals a child of this process that is not reaped yet, and all that it
 /// started: its descendants, its session, and what is `marked` as its own,
 /// with the descendants of all these.
+///
+/// # Errors
+/// The first, when all that can be signalled has been.
 pub(super) fn signal_tree(
     root: Pid,
     signal: Signal,
     marked: impl Fn(Pid) -> bool,
 ) -> Result<(), Errno> {
-    let mut frozen = Vec::new();
-    if signal == Signal::KILL {
-        // What is frozen forks no more, so that nothing slips through the look.
-        loop {
-            let mut tree = tree(root, &marked);
-            tree.retain(|entry| !frozen.contains(entry));
-            if tree.is_empty() {
-                break;
-            }
-            for entry in &tree {
-                self::signal(entry, Signal::STOP)?;
-            }
-            frozen.extend(tree);
-        }
-    } else {
-        frozen = tree(root, &marked);
+    signal_found(signal, || tree(root, &marked), self::signal)
+}
+
+/// Signals what `find` finds. One that may not be signalled, a program of
+/// another user for example, keeps none of the others from it.
+fn signal_found(
+    signal: Signal,
+    find: impl Fn() -> Vec<Entry>,
+    send: impl Fn(&Entry, Signal) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    if signal != Signal::KILL {
+        return each(&find(), |entry| send(entry, signal));
     }
-    frozen
-        .iter()
-        .try_for_each(|entry| self::signal(entry, signal))
+    let mut frozen = Vec::new();
+    let mut stopped = Ok(());
+    // What is frozen forks no more, so that nothing slips through the look.
+    loop {
+        let mut found = find();
+        found.retain(|entry| !frozen.contains(entry));
+        if found.is_empty() {
+            break;
+        }
+        stopped = stopped.and(each(&found, |entry| send(entry, Signal::STOP)));
+        frozen.extend(found);
+    }
+    stopped.and(each(&frozen, |entry| send(entry, signal)))
+}
+
+/// Does it for all, and returns the first error.
+fn each<T, E>(all: &[T], work: impl FnMut(&T) -> Result<(), E>) -> Result<(), E> {
+    all.iter().map(work).fold(Ok(()), Result::and)
 }
 
 fn tree(root: Pid, marked: impl Fn(Pid) -> bool) -> Vec<Entry> {
@@ -196,14 +210,14 @@ pub(crate) fn kill_run(run: &RunId) -> Result<()> {
             ))
             .with_context("pid", one.as_raw_pid()));
         }
-        for pid in left {
+        each(&left, |&pid| {
             let same = || carries(pid, RUN_VARIABLE, run.as_str());
             signal_if(pid, same, Signal::KILL).map_err(|error| {
                 CleanroomError::container_error("cannot kill what is left of a run")
                     .with_context("pid", pid.as_raw_pid())
                     .with_source(error)
-            })?;
-        }
+            })
+        })?;
         wait_for(one);
     }
 }
@@ -299,6 +313,7 @@ fn pids(directory: &str) -> Vec<Pid> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -330,15 +345,47 @@ mod tests {
         child.wait().unwrap();
     }
 
-    #[test]
-    fn descendants_are_found_in_any_order() {
-        let of = |raw, parent| Entry {
+    fn of(raw: i32, parent: i32) -> Entry {
+        Entry {
             pid: pid(raw),
             parent,
             session: 1,
             zombie: false,
             started: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn one_that_may_not_be_signalled_saves_none_of_the_others() {
+        let table = [of(2, 1), of(3, 2), of(4, 2)];
+        for (signal, expected) in [
+            (
+                Signal::KILL,
+                vec![
+                    (Signal::STOP, 2),
+                    (Signal::STOP, 4),
+                    (Signal::KILL, 2),
+                    (Signal::KILL, 4),
+                ],
+            ),
+            (Signal::CONT, vec![(Signal::CONT, 2), (Signal::CONT, 4)]),
+        ] {
+            let sent = RefCell::new(Vec::new());
+            let send = |entry: &Entry, signal| match entry.pid.as_raw_pid() {
+                3 => Err(Errno::PERM),
+                raw => {
+                    sent.borrow_mut().push((signal, raw));
+                    Ok(())
+                }
+            };
+            let outcome = signal_found(signal, || table.to_vec(), send);
+            assert_eq!(outcome, Err(Errno::PERM));
+            assert_eq!(sent.into_inner(), expected);
+        }
+    }
+
+    #[test]
+    fn descendants_are_found_in_any_order() {
         let table = [of(5, 4), of(4, 2), of(3, 1), of(2, 1), of(6, 5)];
         let found = descendants(&table, &[pid(2)]);
         let mut found: Vec<i32> = found.iter().map(|entry| entry.pid.as_raw_pid()).collect();

@@ -242,7 +242,9 @@ impl Server {
         self.kill_all().await;
         run::remove_shared_memory(&self.hello.dir);
         if self.uses_engine && timeout(SWEEP, sweep_engine(&self.hello.run)).await.is_err() {
+            // By its directory the next run that reaches the engine finds the rest.
             log("the engine did not remove everything in time");
+            return;
         }
         if let Err(error) = run::remove(&self.hello.dir) {
             log(&format!("{error:?}"));

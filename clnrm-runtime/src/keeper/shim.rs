@@ -12,6 +12,7 @@ use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread
 
 use super::channel::{receive, send};
 use super::init;
+use super::limit;
 use super::message::{Order, Report};
 use super::spawn::{Spawn, User};
 use crate::error::{CleanroomError, Result};
@@ -86,6 +87,7 @@ pub(super) fn become_program(
         ));
     }
     sys::default_signals();
+    limit::restore();
     Err(exec(order, files))
 }
 

@@ -13,6 +13,7 @@
 
 mod child;
 mod death;
+mod limit;
 mod owner;
 mod run;
 mod signal;

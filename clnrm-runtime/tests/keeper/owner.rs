@@ -134,8 +134,9 @@ async fn play(scene: Scene) {
             run.end().unwrap();
         }
         Then::Keep => {
-            run.keep(keeper.pid()).unwrap();
+            let pid = keeper.pid();
             keeper.keep().await.unwrap();
+            run.keep(pid).unwrap();
         }
         Then::Sweep | Then::Clean => {}
     }
