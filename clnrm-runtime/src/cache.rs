@@ -4,11 +4,38 @@
 //! is used half-made: it is built under a lock, beside its place, and renamed.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{CleanroomError, Result};
+
+/// A directory in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Who makes something, and who waits for it.
+    Locks,
+    /// Programs that were provisioned.
+    Programs,
+    /// Data directories that instances begin with.
+    Seeds,
+    /// What programs said of their version.
+    Versions,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Locks, Self::Programs, Self::Seeds, Self::Versions];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Locks => "locks",
+            Self::Programs => "programs",
+            Self::Seeds => "seeds",
+            Self::Versions => "versions",
+        }
+    }
+}
 
 /// Where provisioned programs and seeds are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,9 +84,30 @@ impl Cache {
         &self.root
     }
 
-    /// The directory `name` in it, made if it is not there.
-    pub(crate) fn dir(&self, name: &str) -> Result<PathBuf> {
-        let dir = self.root.join(name);
+    /// Removes what is in it, and nothing else: its directory may be that of
+    /// other things too.
+    ///
+    /// # Errors
+    /// When something of it is still there.
+    pub fn clear(&self) -> Result<()> {
+        for part in Part::ALL {
+            let dir = self.root.join(part.name());
+            match fs::remove_dir_all(&dir) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    let message = format!("cannot remove `{}`", dir.display());
+                    return Err(CleanroomError::container_error(message).with_source(error));
+                }
+                _ => {}
+            }
+        }
+        // With anything else in it, it stays.
+        let _ = fs::remove_dir(&self.root);
+        Ok(())
+    }
+
+    /// A directory in it, made if it is not there.
+    pub(crate) fn dir(&self, part: Part) -> Result<PathBuf> {
+        let dir = self.root.join(part.name());
         for dir in [self.root.as_path(), &dir] {
             self.make(dir).map_err(|error| {
                 CleanroomError::container_error(format!(
@@ -88,7 +136,7 @@ impl Cache {
     /// # Errors
     /// When another holds it for longer than `deadline`.
     pub(crate) async fn lock(&self, name: &str, deadline: Duration) -> Result<Lock> {
-        let path = self.dir("locks")?.join(name);
+        let path = self.dir(Part::Locks)?.join(name);
         let failed = |error: std::io::Error| {
             CleanroomError::container_error(format!("cannot lock `{}`", path.display()))
                 .with_source(error)
@@ -169,6 +217,25 @@ mod tests {
         check(true, &[("HOME", "/root")], Some("/var/cache/clnrm"));
         check(true, &[home, ("CLNRM_CACHE_DIR", "/x")], Some("/x"));
         check(false, &[], None);
+    }
+
+    #[test]
+    fn what_is_cleared_is_the_caches_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache"));
+        cache.clear().unwrap();
+        for part in Part::ALL {
+            let dir = cache.dir(part).unwrap();
+            fs::write(dir.join("x"), "").unwrap();
+        }
+        let precious = cache.root().join("precious");
+        fs::write(&precious, "").unwrap();
+        cache.clear().unwrap();
+        let left: Vec<_> = fs::read_dir(cache.root()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        fs::remove_file(&precious).unwrap();
+        cache.clear().unwrap();
+        assert!(!cache.root().exists());
     }
 
     #[tokio::test]

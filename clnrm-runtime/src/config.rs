@@ -1,6 +1,9 @@
 //! `clnrm.toml`, or the same in the root manifest, and what may override it: the environment, then flags.
 
+pub mod duration;
+
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,16 +40,16 @@ pub struct Config {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Timeouts {
     /// How long the body of a test may take that says nothing itself.
-    #[serde(with = "duration")]
+    #[serde(deserialize_with = "duration::positive")]
     pub test: Duration,
     /// After how long a test is reported as slow.
-    #[serde(with = "duration")]
+    #[serde(deserialize_with = "duration::positive")]
     pub slow: Duration,
     /// How long tests may take to end when they are asked to.
     #[serde(with = "duration")]
     pub grace: Duration,
     /// How long a pull may go without a byte.
-    #[serde(with = "duration")]
+    #[serde(deserialize_with = "duration::positive")]
     pub pull: Duration,
 }
 
@@ -66,7 +69,7 @@ impl Default for Timeouts {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Profile {
     /// Tests at once.
-    pub test_threads: Option<usize>,
+    pub test_threads: Option<NonZero<usize>>,
     /// Further attempts of a test that failed.
     pub retries: Option<u32>,
     /// Whether the first failure ends the run.
@@ -233,40 +236,6 @@ pub fn bin_variable(package: &str, name: &str) -> String {
     format!("CLNRM_BIN_EXE_{}_{}", word(package), word(name))
 }
 
-/// Durations as people write them: `500ms`, `30s`, `2m`.
-pub mod duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-
-    /// Reads `500ms`, `30s`, `2m` or `1h`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Duration> {
-        let digits = text.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().ok()?;
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return None,
-        };
-        number.checked_mul(millis).map(Duration::from_millis)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!(
-                "`{text}` is no duration: write `500ms`, `30s` or `2m`"
-            ))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +326,20 @@ mod tests {
         let error = Config::parse("[timeouts]\ntest = \"2 days\"\n", Path::new(FILE)).unwrap_err();
         let expected = "`2 days` is no duration: write `500ms`, `30s` or `2m`";
         assert!(error.to_string().contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_zero_that_would_run_nothing_is_refused_in_its_place() {
+        for line in [
+            "timeouts.test = \"0s\"",
+            "timeouts.slow = \"0ms\"",
+            "timeouts.pull = \"0m\"",
+            "profile.ci.test-threads = 0",
+        ] {
+            let error = Config::parse(&format!("\n{line}\n"), Path::new(FILE)).unwrap_err();
+            assert!(error.context("at").unwrap().contains("line 2"), "{error:?}");
+        }
+        assert!(Config::parse("timeouts.grace = \"0s\"", Path::new(FILE)).is_ok());
     }
 
     #[test]

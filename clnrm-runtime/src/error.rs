@@ -160,6 +160,16 @@ impl CleanroomError {
         self
     }
 
+    /// Also says what could not be removed of that which failed. This stays
+    /// the error to tell: it came first.
+    #[must_use]
+    pub(crate) fn with_removal(self, removed: Result<()>) -> Self {
+        match removed {
+            Ok(()) => self,
+            Err(left) => self.with_context("left behind", left.message()),
+        }
+    }
+
     /// Says what to do next.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -316,6 +326,18 @@ mod tests {
         let received: CleanroomError = serde_json::from_str(&sent).unwrap();
         assert_eq!(received.report(), "cannot start: disk is gone");
         assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_removal_that_fails_does_not_hide_the_first_error() {
+        let full = || CleanroomError::container_error("the disk is full");
+        assert_eq!(full().with_removal(Ok(())).to_string(), full().to_string());
+        let busy = CleanroomError::container_error("`x` is in use");
+        let error = full().with_removal(Err(busy));
+        assert_eq!(
+            error.to_string(),
+            "the disk is full\n  left behind: `x` is in use"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a run is asked to do: flags over the environment over clnrm.toml over defaults.
 
 use std::num::NonZero;
+use std::path::Path;
 use std::time::Duration;
 
 use cargo_metadata::Metadata;
@@ -65,7 +66,7 @@ impl Settings {
         refuse_of_members(workspace)?;
         let root = workspace.workspace_root.as_std_path();
         let mut config = Config::find(root, |name| std::env::var(name).ok())?;
-        let profile = profile(&config, args.profile.as_deref())?;
+        let profile = profile(&config, args.profile.as_deref(), root)?;
         config.backend = match (args.backend, std::env::var_os("CLNRM_BACKEND")) {
             (Some(backend), _) => backend,
             (None, None) => profile.backend.unwrap_or(config.backend),
@@ -74,8 +75,8 @@ impl Settings {
         config.offline |= args.offline;
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
-            threads: profile.test_threads.unwrap_or(cores).max(1),
-            attempts: profile.retries.unwrap_or(0) + 1,
+            threads: profile.test_threads.map_or(cores, NonZero::get),
+            attempts: attempts(profile.retries.unwrap_or(0)),
             fail_fast: profile.fail_fast.unwrap_or(false),
             reports: profile
                 .report
@@ -97,9 +98,7 @@ impl Settings {
         if args.no_capture {
             settings.threads = 1;
         }
-        settings.attempts = args
-            .retries
-            .map_or(settings.attempts, |retries| retries + 1);
+        settings.attempts = args.retries.map_or(settings.attempts, attempts);
         settings.fail_fast = !args.no_fail_fast && (args.fail_fast || settings.fail_fast);
         settings.reports.extend(args.report.iter().cloned());
         Ok(settings)
@@ -139,7 +138,12 @@ fn refuse_of_members(workspace: &Metadata) -> Result<()> {
     }
 }
 
-fn profile(config: &Config, name: Option<&str>) -> Result<Profile> {
+/// The first and the retries. Nobody waits for more than can be counted.
+fn attempts(retries: u32) -> u32 {
+    retries.saturating_add(1)
+}
+
+fn profile(config: &Config, name: Option<&str>, root: &Path) -> Result<Profile> {
     let Some(name) = name else {
         return Ok(config.profile.get("default").cloned().unwrap_or_default());
     };
@@ -155,9 +159,23 @@ fn profile(config: &Config, name: Option<&str>) -> Result<Profile> {
         } else {
             format!("there are {known}")
         };
-        CleanroomError::validation_error(format!("no profile is called `{name}`"))
-            .with_hint(format!("add `[profile.{name}]` to clnrm.toml; {known}"))
+        let hint = if is_cargos(name, root) {
+            let short = if name == "release" { "`--release` or " } else { "" };
+            format!("cargo's profile of that name is {short}`--cargo-profile {name}`; of clnrm.toml {known}")
+        } else {
+            format!("add `[profile.{name}]` to clnrm.toml; {known}")
+        };
+        CleanroomError::validation_error(format!("no profile is called `{name}`")).with_hint(hint)
     })
+}
+
+/// Whether cargo has a profile of that name: one of its own, or one of the root manifest.
+fn is_cargos(name: &str, root: &Path) -> bool {
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).ok();
+    let manifest = manifest.and_then(|text| text.parse::<toml::Table>().ok());
+    let named = |manifest: &toml::Table| manifest.get("profile")?.get(name).map(drop);
+    ["dev", "release", "test", "bench"].contains(&name)
+        || manifest.as_ref().and_then(named).is_some()
 }
 
 fn target(text: &str) -> Result<Target> {
@@ -171,8 +189,48 @@ mod tests {
     use std::fs;
 
     use cargo_metadata::MetadataCommand;
+    use clap::Parser;
 
     use super::*;
+    use crate::cli::{Cargo, CargoCommand, Clnrm, Command};
+
+    #[test]
+    fn as_many_retries_as_can_be_named_are_as_many_attempts() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = "[package]\nname = \"small\"\nedition = \"2024\"\n[workspace]\n";
+        fs::create_dir(dir.path().join("src")).unwrap();
+        fs::write(dir.path().join("src/lib.rs"), "").unwrap();
+        fs::write(dir.path().join("Cargo.toml"), package).unwrap();
+        let check = |config: &str, flags: &[&str], attempts: u32| {
+            fs::write(dir.path().join("clnrm.toml"), config).unwrap();
+            let words = [&["cargo", "clnrm", "test"], flags].concat();
+            let CargoCommand::Clnrm(Clnrm { command, .. }) = Cargo::parse_from(words).command;
+            let Command::Test(args) = command else {
+                panic!("{command:?}");
+            };
+            let mut metadata = MetadataCommand::new();
+            metadata.current_dir(dir.path()).no_deps();
+            let settings = Settings::of_run(&args, &metadata.exec().unwrap()).unwrap();
+            assert_eq!(settings.attempts, attempts);
+        };
+        check("", &[], 1);
+        check("", &["--retries", "2"], 3);
+        check("", &["--retries", "4294967295"], u32::MAX);
+        check("[profile.default]\nretries = 4294967295\n", &[], u32::MAX);
+    }
+
+    #[test]
+    fn a_profile_of_cargos_is_not_asked_for_in_our_file() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("Cargo.toml"), "[profile.tuned]\n").unwrap();
+        let hint = |name| {
+            let error = profile(&Config::default(), Some(name), dir.path()).unwrap_err();
+            error.hint().unwrap().to_owned()
+        };
+        assert!(hint("release").contains("`--release` or `--cargo-profile release`"));
+        assert!(hint("tuned").contains("`--cargo-profile tuned`"));
+        assert!(hint("ci").contains("add `[profile.ci]` to clnrm.toml"));
+    }
 
     #[test]
     fn the_configuration_of_a_member_is_refused_with_its_place() {

@@ -72,7 +72,7 @@ impl Fixture {
 
     pub(crate) fn with(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789ab"));
+        let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789abcdef"));
         let (engine, notes) = Notes::new();
         let server = Server::start(reception.clone(), Arc::clone(&engine) as _).unwrap();
         let pool = HostPool::new(

@@ -41,7 +41,7 @@ async fn calls_are_answered_by_another_process_and_all_by_one() {
     assert_ne!(pid, std::process::id().to_string());
     assert_eq!(fixture.tell("pid:").await.unwrap(), pid);
     let run = fixture.tell(&format!("variable:{RUN_VARIABLE}")).await;
-    assert_eq!(run.unwrap(), "0123456789ab");
+    assert_eq!(run.unwrap(), "0123456789abcdef");
     fixture.end().await;
 }
 
@@ -52,15 +52,15 @@ async fn every_kind_of_call_gets_its_answer() {
     soon(pool.ready(&odd, &db)).await.unwrap();
     soon(pool.migrate(&odd, &db)).await.unwrap();
     let id = SliceId {
-        name: "clnrm_0123456789ab_7".to_owned(),
+        name: "clnrm_0123456789abcdef_7".to_owned(),
         number: 7,
     };
     let slice = soon(pool.slice(&odd, &db, &id)).await.unwrap();
     assert_eq!(slice.vars["database"].value, id.name);
     soon(pool.drop_slice(&odd, &db, &slice)).await.unwrap();
-    let live = [RunId::new("0123456789ab")];
+    let live = [RunId::new("0123456789abcdef")];
     let swept = soon(pool.sweep(&odd, &db, &live)).await.unwrap();
-    assert_eq!(swept, ["clnrm_ba9876543210_1"]);
+    assert_eq!(swept, ["clnrm_0123456776543210_1"]);
     fixture.end().await;
 }
 

@@ -30,7 +30,7 @@ struct Leasing {
 impl Leasing {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789ab"));
+        let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789abcdef"));
         let (engine, notes) = Notes::new();
         let server = Server::start(reception.clone(), Arc::clone(&engine) as _).unwrap();
         let ticket = reception.expect_test(attempt("orders")).unwrap();

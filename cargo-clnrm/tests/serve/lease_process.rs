@@ -65,7 +65,7 @@ fn again(test: &str) -> tokio::process::Command {
 #[tokio::test]
 async fn a_test_process_that_is_killed_takes_its_acquire_with_it() {
     let dir = tempfile::tempdir().unwrap();
-    let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789ab"));
+    let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789abcdef"));
     let (engine, mut notes) = Notes::new();
     engine.behave(Behaviour::Hangs);
     let server = Server::start(reception.clone(), Arc::clone(&engine) as _).unwrap();
@@ -91,7 +91,7 @@ async fn another_user_is_refused_even_where_the_file_lets_him_in() {
     let dir = tempfile::tempdir().unwrap();
     let open = std::fs::Permissions::from_mode(0o777);
     std::fs::set_permissions(dir.path(), open.clone()).unwrap();
-    let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789ab"));
+    let reception = Reception::new(dir.path().join("s"), RunId::new("0123456789abcdef"));
     let (engine, _notes) = Notes::new();
     let server = Server::start(reception, engine).unwrap();
     std::fs::set_permissions(server.socket(), open).unwrap();

@@ -137,7 +137,11 @@ impl ServicePlugin for Odd {
     }
 
     fn sweep(&self, _: &ServiceHandle, is_stale: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
-        let names = ["clnrm_0123456789ab_1", "clnrm_ba9876543210_1", "orders"];
+        let names = [
+            "clnrm_0123456789abcdef_1",
+            "clnrm_0123456776543210_1",
+            "orders",
+        ];
         let stale = names.into_iter().filter(|name| is_stale(name));
         Ok(stale.map(str::to_owned).collect())
     }

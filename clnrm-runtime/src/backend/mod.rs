@@ -234,6 +234,8 @@ pub struct Inspection {
     pub pid: Option<u32>,
     /// What the image's health check says: `Some(true)` is healthy.
     pub healthy: Option<bool>,
+    /// What its health check has come to, with the last output, while it is not healthy.
+    pub check: Option<String>,
     /// Where it answers, by port name.
     pub endpoints: BTreeMap<String, Endpoint>,
 }

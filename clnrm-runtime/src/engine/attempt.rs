@@ -91,6 +91,7 @@ impl Engine {
             service: &planned.name,
             source: source_of(planned)?,
             spec,
+            secrets: &self.secrets(),
             endpoints: handle.endpoints(),
             since: None,
         };

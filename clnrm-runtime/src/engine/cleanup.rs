@@ -6,6 +6,8 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -22,10 +24,21 @@ const MOMENT: Duration = Duration::from_secs(5);
 
 /// What one start, or the making of one slice, still has to do when it is over.
 /// Clones mean the same one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cleanup(TaskTracker);
+#[derive(Debug, Clone)]
+pub(super) struct Cleanup {
+    tasks: TaskTracker,
+    left: Arc<AtomicBool>,
+}
 
 impl Cleanup {
+    /// `left` is set when a step does not end: the sweep finds what it made.
+    pub(super) fn new(left: &Arc<AtomicBool>) -> Self {
+        Self {
+            tasks: TaskTracker::new(),
+            left: Arc::clone(left),
+        }
+    }
+
     /// Runs a step to its end, even when whoever waits here gives up. What it
     /// gives must undo itself when it is dropped.
     pub(super) async fn whole<T: Send + 'static>(
@@ -33,6 +46,7 @@ impl Cleanup {
         step: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let (mut send, receive) = oneshot::channel();
+        let left = Arc::clone(&self.left);
         let task = async move {
             tokio::pin!(step);
             let made = tokio::select! {
@@ -40,6 +54,7 @@ impl Cleanup {
                 () = send.closed() => match timeout(MOMENT, step).await {
                     Ok(made) => made,
                     Err(_) => {
+                        left.store(true, Ordering::Relaxed);
                         tracing::warn!(after = ?MOMENT, "a step that nobody waits for does not end; it is left to the sweep");
                         return;
                     }
@@ -48,7 +63,7 @@ impl Cleanup {
             // Nobody there to take it means that it is dropped here, and undone.
             let _ = send.send(made);
         };
-        self.0.spawn(task.in_current_span());
+        self.tasks.spawn(task.in_current_span());
         receive.await.unwrap_or_else(|_| {
             Err(CleanroomError::internal_error(
                 "a step of the engine did not end",
@@ -66,8 +81,8 @@ impl Cleanup {
 
     /// Waits until everything that was given up is undone.
     pub(super) async fn finished(self) {
-        self.0.close();
-        self.0.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 
@@ -88,7 +103,7 @@ impl Undo {
     pub(super) async fn now(mut self) {
         if let Some(how) = self.how.take() {
             // Only a panic in it ends it early, and that has been told.
-            let _ = self.cleanup.0.spawn(how.in_current_span()).await;
+            let _ = self.cleanup.tasks.spawn(how.in_current_span()).await;
         }
     }
 }
@@ -97,7 +112,7 @@ impl Drop for Undo {
     fn drop(&mut self) {
         let Some(how) = self.how.take() else { return };
         if tokio::runtime::Handle::try_current().is_ok() {
-            self.cleanup.0.spawn(how.in_current_span());
+            self.cleanup.tasks.spawn(how.in_current_span());
         } else {
             tracing::warn!(
                 "the engine's threads have ended; what was being made is left to the keeper"

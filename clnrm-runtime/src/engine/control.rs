@@ -1,7 +1,7 @@
 //! What a test may do to a service that it holds: restart, stop, pause, look at.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt, TryStreamExt};
@@ -13,7 +13,7 @@ use super::{ByHand, Engine};
 use crate::backend::{Backend, BackendKind, ExecOutput, LogLine, Source, State, Stats};
 use crate::error::{CleanroomError, Result};
 use crate::plan::PlannedInstance;
-use crate::service::{HealthStatus, OwnerId, ServiceHandle, Spec, Wait};
+use crate::service::{HealthStatus, OwnerId, Secrets, ServiceHandle, Spec, Wait};
 use crate::wait;
 
 impl Engine {
@@ -93,6 +93,19 @@ impl Engine {
             }
             None => Ok(Vec::new()),
         }
+    }
+
+    /// What nobody may read of any service of the run.
+    #[must_use]
+    pub fn secrets(&self) -> Secrets {
+        let known = self.0.plan.read().unwrap_or_else(PoisonError::into_inner);
+        let specs = known.instances.values();
+        let specs = specs.filter_map(|planned| planned.description.spec.as_ref());
+        let inside = self.0.table.lock();
+        // Those of an external server stand in its URL, those of a slice are its own.
+        let handles = inside.instances.iter().map(|it| &it.handle.core.vars);
+        let slices = inside.slices.iter().map(|it| &it.made.slice.vars);
+        Secrets::of(specs.map(|spec| &spec.vars).chain(handles).chain(slices))
     }
 
     /// Runs a command inside the instance behind `handle`.
@@ -218,6 +231,7 @@ impl Engine {
             service: &handle.service_name,
             source: &source,
             spec,
+            secrets: &self.secrets(),
             endpoints: handle.endpoints(),
             since: None,
         };
@@ -260,6 +274,7 @@ impl Engine {
             service: &planned.name,
             source: source_of(planned)?,
             spec,
+            secrets: &self.secrets(),
             endpoints: instance.handle.endpoints(),
             since: Some(since),
         };
@@ -279,7 +294,7 @@ impl Engine {
         let instance = self.find(handle).filter(|it| !it.ending.has_begun());
         let instance = instance.ok_or_else(|| refuse("it has been removed"))?;
         if instance.owner == OwnerId::Run {
-            return Err(refuse("other tests use the same instance")
+            return Err(refuse("the run shares the instance between its tests")
                 .with_hint("write `#[clnrm::test(fresh)]` to get instances of your own"));
         }
         Ok((instance, backend))

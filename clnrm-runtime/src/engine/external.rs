@@ -34,7 +34,8 @@ impl Engine {
                 let variable = url_variable(&planned.name);
                 error.with_hint(format!("check `{variable}`"))
             })?;
-        let live = crate::run::live_runs()?;
+        let mut live = crate::run::live_runs()?;
+        live.retain(|run| run.site() == self.0.run.id().site());
         let sweep = hooks.sweep(&service, &handle, &live);
         match self.asked(planned, "`sweep`", "sweep", sweep).await {
             Ok(swept) if swept.is_empty() => {}

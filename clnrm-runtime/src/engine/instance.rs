@@ -46,11 +46,12 @@ impl Engine {
         planned: &PlannedInstance,
         needs: &Needs,
     ) -> Result<ServiceHandle> {
+        let begun = Instant::now();
         let life = Lifecycle::default();
         let subject = Subject::planned(&claim.owner, planned);
         life.become_state(LifecycleState::Starting)?;
         self.say(&subject, None, life.state(), Phases::default(), None);
-        let cleanup = Cleanup::default();
+        let cleanup = Cleanup::new(&self.0.left);
         let starting = self.bring_up(claim, planned, needs, &cleanup);
         let started = claim.unless_ended(&planned.name, starting).await;
         // What was given up on the way is gone when this says that it failed.
@@ -64,7 +65,11 @@ impl Engine {
             }
             Err(error) => {
                 let error = explain(error, planned, "start");
-                let phases = Phases::default();
+                // However far each attempt of it came.
+                let phases = Phases {
+                    ready: self.0.clock.since(begun),
+                    ..Phases::default()
+                };
                 self.say(&subject, None, LifecycleState::Failed, phases, Some(&error));
                 Err(error)
             }

@@ -40,6 +40,7 @@ pub use stop::Keep;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,8 @@ struct Inner {
     closing: CancellationToken,
     /// The tasks that make something; the end of the run waits for them.
     making: TaskTracker,
+    /// Whether a step was given up in its middle, and left to the sweep.
+    left: Arc<AtomicBool>,
 }
 
 /// What an engine is made of.
@@ -110,6 +113,7 @@ impl Engine {
             table: Table::default(),
             closing: CancellationToken::new(),
             making: TaskTracker::new(),
+            left: Arc::default(),
         }))
     }
 

@@ -1,6 +1,7 @@
 //! Ends what an owner holds: dependants before dependencies, everything in the end.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::{Engine, EngineEvent, LeakEvent, LeaseState, limit};
 use crate::backend::BackendKind;
 use crate::error::{CleanroomError, Result};
 use crate::lifecycle::LifecycleState;
-use crate::service::{OwnerId, ServiceHandle, Stop, StopSignal};
+use crate::service::{InstanceKey, OwnerId, ServiceHandle, Stop, StopSignal};
 
 /// What to do with what a failed test held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Engine {
     /// Ends the leases of one attempt of a test. Returns what went wrong.
     ///
     /// With [`Keep::WhileTheRunLasts`] the owner's slices and instances stay,
-    /// for a person to look at; the end of the run removes them, unless it is
+    /// for a person to look at, but for those that [cannot](Engine::can_be_kept); the end of the run removes them, unless it is
     /// [`Keep::AfterTheRun`]. What is only being made is given up in any case.
     ///
     /// It may be called again, and goes on when whoever waits gives up.
@@ -52,17 +53,22 @@ impl Engine {
         // Each task undoes what it has made, and then gives an error.
         join_all(begun).await;
         if keep != Keep::Nothing {
-            let slices = {
+            let (slices, instances) = {
                 let mut inside = self.0.table.lock();
                 if keep == Keep::AfterTheRun {
                     inside.kept.insert(owner.clone());
                 }
-                inside.slices_of(owner)
+                (inside.slices_of(owner), inside.instances_of(owner))
             };
             for slice in slices {
                 self.say_slice(&slice, LeaseState::Kept, Duration::ZERO);
             }
-            return Vec::new();
+            let unkept = instances
+                .iter()
+                .filter(|it| !self.can_be_kept(&it.key, keep));
+            let ending = unkept.map(|it| self.stop_instance(it, Manner::Polite));
+            let ended = join_all(ending).await.into_iter();
+            return ended.filter_map(Result::err).collect();
         }
         self.end_owner(owner, Manner::Polite).await
     }
@@ -104,6 +110,19 @@ impl Engine {
             errors.extend(self.audit().await);
         }
         errors
+    }
+
+    /// Whether an instance can stay for a look. Where a service has a port of
+    /// the host for itself, no other test could have it, unless `keep` is what
+    /// somebody asked for.
+    #[must_use]
+    pub fn can_be_kept(&self, key: &InstanceKey, keep: Keep) -> bool {
+        let known = self.0.plan.read().unwrap_or_else(PoisonError::into_inner);
+        let planned = known.instances.get(key);
+        let spec = planned.and_then(|planned| planned.description.spec.as_ref());
+        let has_host_port =
+            spec.is_some_and(|spec| spec.ports.values().any(|port| port.host.is_some()));
+        keep == Keep::AfterTheRun || !has_host_port
     }
 
     /// Whether something stays after the end of the run.
@@ -290,6 +309,10 @@ impl Engine {
         let auditing = backends.into_iter().map(|(kind, backend)| async move {
             let found = match backend.sweep(self.0.run.id()).await {
                 Ok(found) if found.is_empty() => return None,
+                Ok(found) if self.0.left.load(Ordering::Relaxed) => {
+                    tracing::info!(backend = %kind, ?found, "removed what was still being made");
+                    return None;
+                }
                 Ok(found) => found,
                 Err(error) => return Some(error),
             };

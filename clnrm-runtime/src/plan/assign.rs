@@ -55,7 +55,7 @@ pub(super) fn assign(
             Err(error) => conflict = conflict.or(Some(error)),
         }
     }
-    refuse(instances, &options, probe, conflict.as_ref())
+    refuse(instances, &options, probe, preference, conflict.as_ref())
 }
 
 /// A way to run a closure.
@@ -122,6 +122,7 @@ fn refuse(
     instances: &[&PlannedInstance],
     options: &BTreeMap<InstanceKey, Options>,
     probe: &Probe,
+    preference: Preference,
     conflict: Option<&CleanroomError>,
 ) -> BTreeMap<InstanceKey, Result<Assignment>> {
     let refuse = |instance: &&PlannedInstance| {
@@ -135,7 +136,7 @@ fn refuse(
                 }),
                 _,
             )
-            | (None, _) => Err(nowhere(&instance.description, probe, &[])),
+            | (None, _) => Err(nowhere(&instance.description, probe, preference)),
             (_, Some(conflict)) => Err(conflict.clone()),
             // The closure fails because of another; what does not need that one may run.
             (Some(options), None) => {
@@ -144,7 +145,7 @@ fn refuse(
                     .clone()
                     .or_else(|| options.container.clone())
                     .or_else(|| options.process.clone());
-                any.ok_or_else(|| nowhere(&instance.description, probe, &[]))
+                any.ok_or_else(|| nowhere(&instance.description, probe, preference))
             }
         };
         (instance.key.clone(), answer)

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{EngineProbe, ImageProbe, Probe, ProgramProbe, ServiceDescription, program_key};
+use super::{
+    EngineProbe, ImageProbe, Preference, Probe, ProgramProbe, ServiceDescription, program_key,
+};
 use crate::error::CleanroomError;
 use crate::service::{ServiceId, TestId};
+
+/// Where one backend is asked for.
+const ASKED: &str = "(`--backend`, `CLNRM_BACKEND`, or `backend` in clnrm.toml)";
 
 /// A test names a declaration that its binary does not have.
 pub(super) fn unknown(name: &str, id: &ServiceId, binary: &str) -> CleanroomError {
@@ -17,7 +22,7 @@ pub(super) fn unknown(name: &str, id: &ServiceId, binary: &str) -> CleanroomErro
     CleanroomError::plan_error(format!("service `{name}` is not registered in `{binary}`"))
         .with_context("declaration", id)
         .with_hint(format!(
-            "a crate that no source names is not linked: add `use {package} as _;` to the test's file"
+            "a type is a service by `#[clnrm::service(..)]`, which declares it too; if it has that, no source names its crate, which is then not linked: add `use {package} as _;` to the test's file"
         ))
 }
 
@@ -61,15 +66,20 @@ pub(super) fn unreachable_process(container: &str, process: &str) -> CleanroomEr
 pub(super) fn nowhere(
     service: &ServiceDescription,
     probe: &Probe,
-    refused: &[String],
+    preference: Preference,
 ) -> CleanroomError {
     let mut error =
         CleanroomError::plan_error(format!("service `{}` cannot run here", service.name))
             .with_context("declared at", &service.location);
     let mut fixes = Vec::new();
     let spec = service.spec.as_ref();
+    let has_image = spec.is_some_and(|spec| spec.container.is_some());
     match spec.and_then(|spec| spec.container.as_ref()) {
         None => error = error.with_context("docker", "it has no image"),
+        Some(_) if preference == Preference::Process => {
+            error = error.with_context("docker", format!("processes are asked for {ASKED}"));
+            fixes.push("do not ask for processes".to_owned());
+        }
         Some(container) => {
             let image = container.image.to_string();
             let (tried, fix) = why_no_container(&image, probe);
@@ -78,7 +88,15 @@ pub(super) fn nowhere(
         }
     }
     match spec.and_then(|spec| spec.process.as_ref()) {
-        None => error = error.with_context("process", "it has no program"),
+        None => {
+            error = error.with_context("process", "it has no program");
+            if preference == Preference::Process {
+                fixes.insert(0, "give it a `program`".to_owned());
+            }
+        }
+        Some(_) if preference == Preference::Docker && has_image => {
+            error = error.with_context("process", format!("containers are asked for {ASKED}"));
+        }
         Some(process) => match probe.programs.get(&program_key(&process.program)) {
             Some(ProgramProbe::Missing { tried, hint }) => {
                 error = error.with_context(
@@ -93,9 +111,6 @@ pub(super) fn nowhere(
                     error.with_context("process", format!("{} was not looked for", process.program))
             }
         },
-    }
-    for refusal in refused {
-        error = error.with_context("refused", refusal);
     }
     if fixes.is_empty() {
         fixes.push("give it an `image` or a `program`".to_owned());

@@ -11,6 +11,7 @@ mod description;
 mod error;
 mod lease;
 mod probe;
+mod shown;
 
 pub(crate) use assign::url_variable;
 pub use build::{PlanInput, TestRequest, plan};
@@ -173,6 +174,16 @@ pub enum Preference {
     Docker,
     /// Processes for everything.
     Process,
+}
+
+impl fmt::Display for Preference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Docker => "docker",
+            Self::Process => "process",
+        })
+    }
 }
 
 impl FromStr for Preference {

@@ -132,6 +132,13 @@ impl Finder {
         search: &Search<'_>,
         listener: Listener<'_>,
     ) -> crate::Result<Option<Place>> {
+        if let Some((contained, wanted)) = search.is_of_another(provision) {
+            let Provision {
+                package, version, ..
+            } = provision;
+            let message = format!("`{package}` {version} has version {contained}, not {wanted}");
+            return Err(crate::CleanroomError::plan_error(message));
+        }
         let cached = self.provisioner.installed(provision).await?;
         if let Some(dir) = cached {
             return Ok(Some(Place::new(dir.join(name), "cache")));
@@ -158,6 +165,14 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// The version that a package is known to have, and the required one, where
+    /// they differ: it would be downloaded for nothing.
+    fn is_of_another(&self, provision: &Provision) -> Option<(Version, &Version)> {
+        let contained = Version::parse(provision.contains.as_deref()?)?;
+        let wanted = self.wanted.as_ref().filter(|_| self.required)?;
+        (!wanted.same_major(&contained)).then_some((contained, wanted))
+    }
+
     /// Looks at one place: found, if it works and its version is the preferred one.
     async fn ask(&mut self, place: &Place) -> Option<ProgramProbe> {
         let shown = place.path.display();

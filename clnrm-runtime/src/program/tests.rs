@@ -191,6 +191,7 @@ fn provision() -> Provision {
     Provision {
         package: "clnrm-wheel".to_owned(),
         version: "1.0".to_owned(),
+        contains: None,
         wheels: [(platform, ("x.whl".to_owned(), "0".repeat(64)))].into(),
         python: None,
         bin_dir: "bin".to_owned(),
@@ -215,9 +216,35 @@ async fn another_version_that_is_here_is_taken_rather_than_a_download() {
     let probe = machine.find_or(Some("7"), false, Some(provision())).await;
     assert!(is(probe, &path, "PATH").is_some());
     assert_eq!(*machine.heard.lock().unwrap(), []);
+    // Nobody knows what is in it before it is unpacked.
     let probe = machine.find_or(Some("7"), true, Some(provision())).await;
     let (tried, hint) = is_missing(probe);
     assert!(tried.contains("`CLNRM_PIP` names"), "{tried}");
     assert!(hint.contains("pip client"), "{hint}");
     assert_eq!(machine.heard.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_known_to_be_of_another_version_than_the_required_one_is_not_downloaded() {
+    let mut machine = Machine::new();
+    machine.offline = false;
+    let holding = |version: &str| Provision {
+        contains: Some(version.to_owned()),
+        ..provision()
+    };
+    let probe = machine
+        .find_or(Some("99"), true, Some(holding("18.6")))
+        .await;
+    let (tried, hint) = is_missing(probe);
+    assert_eq!(
+        tried,
+        "provision: `clnrm-wheel` 1.0 has version 18.6, not 99"
+    );
+    assert_eq!(hint, "install `server`, or configure where it lies");
+    assert_eq!(*machine.heard.lock().unwrap(), []);
+    for (required, holding) in [(true, holding("99.1")), (false, holding("18.6"))] {
+        machine.heard.lock().unwrap().clear();
+        is_missing(machine.find_or(Some("99"), required, Some(holding)).await);
+        assert_eq!(machine.heard.lock().unwrap().len(), 1);
+    }
 }

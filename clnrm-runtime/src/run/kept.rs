@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
-use super::stale::of_this_user;
-use super::{cannot, owner, temp};
+use super::stale::{directories, of_this_user};
+use super::{cannot, temp};
 use crate::error::{CleanroomError, Result};
 use crate::keeper::process;
 use crate::label::Owner;
@@ -83,14 +83,7 @@ pub fn kept_runs() -> Result<Vec<KeptRun>> {
 }
 
 fn kept_runs_in(temp: &Path) -> Result<Vec<KeptRun>> {
-    let us = owner::current()?;
-    let entries = fs::read_dir(temp).map_err(|error| cannot("read", temp, error))?;
-    let mut runs: Vec<KeptRun> = entries
-        .filter_map(std::result::Result::ok)
-        .filter_map(|entry| kept_run(&entry.path(), &us))
-        .collect();
-    runs.sort_by(|one, other| one.id.cmp(&other.id));
-    Ok(runs)
+    directories(temp, kept_run)
 }
 
 /// One whose keeper is gone is stale, and no longer kept.

@@ -12,7 +12,9 @@ mod stale;
 
 pub use kept::{KeptRun, kept_runs};
 pub use live::live_runs;
-pub use stale::{ForeignRun, StaleRun, foreign_runs, stale_runs, sweep_stale};
+pub use stale::{
+    ForeignRun, StaleRun, UnbegunRun, foreign_runs, stale_runs, sweep_stale, unbegun_runs,
+};
 
 pub(crate) use directory::{remove, remove_shared_memory};
 
@@ -35,6 +37,8 @@ pub const TEMP_VARIABLE: &str = "CLNRM_TMPDIR";
 const PREFIX: &str = "clnrm-";
 const LOCK: &str = "lock";
 const OWNER: &str = "owner";
+/// What becomes `owner`.
+const DRAFT: &str = ".owner";
 /// Is there once the run may have something on an engine.
 const ENGINE: &str = "engine";
 /// A socket's path has 107 bytes; what lies in a run's directory needs the rest.
@@ -65,7 +69,7 @@ impl Run {
 
     pub(crate) fn begin_in(temp: &Path) -> Result<Self> {
         let owner = owner::current()?;
-        let id = random_id()?;
+        let id = new_id(&owner, temp)?;
         let dir = temp.join(format!("{PREFIX}{id}"));
         if !dir.is_absolute() || dir.as_os_str().len() > LONGEST {
             return Err(CleanroomError::validation_error(format!(
@@ -77,14 +81,19 @@ impl Run {
                 LONGEST - PREFIX.len() - id.as_str().len() - 1
             )));
         }
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&dir)
-            .map_err(|error| cannot("make", &dir, error))?;
+        // The machine is not in order, and no service has any part in it.
+        let unmade = |error| {
+            CleanroomError::validation_error(format!("cannot make `{}`", dir.display()))
+                .with_source(error)
+                .with_hint(format!(
+                    "set `{TEMP_VARIABLE}` to a directory that you may write; it is `/tmp` when not set"
+                ))
+        };
+        DirBuilder::new().mode(0o700).create(&dir).map_err(unmade)?;
         let lock = fill(&dir, &owner).map_err(|error| {
             // The first error is the one to tell.
             let _ = std::fs::remove_dir_all(&dir);
-            cannot("make", &dir, error)
+            unmade(error)
         })?;
         Ok(Self {
             id,
@@ -180,7 +189,7 @@ fn fill(dir: &Path, owner: &Owner) -> std::io::Result<File> {
         .open(dir.join(LOCK))?;
     lock.lock()?;
     // Who sees `owner` also finds the lock taken: it is written last, at once.
-    let draft = dir.join(".owner");
+    let draft = dir.join(DRAFT);
     File::create_new(&draft)?.write_all(&serde_json::to_vec(owner)?)?;
     std::fs::rename(&draft, dir.join(OWNER))?;
     Ok(lock)
@@ -193,13 +202,18 @@ fn temp() -> PathBuf {
         .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
-fn random_id() -> Result<RunId> {
-    let mut bytes = [0_u8; 6];
+/// An id whose first half says from where its owner sees the locks of other runs.
+fn new_id(owner: &Owner, temp: &Path) -> Result<RunId> {
+    let (namespace, uid) = (owner.namespace.to_string(), owner.uid.to_string());
+    let temp = temp.to_string_lossy();
+    let site = InstanceKey::of([&*owner.boot, &namespace, &uid, &temp]).to_string();
+    let mut bytes = [0_u8; (RunId::LEN - RunId::SITE) / 2];
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|error| cannot("read", Path::new("/dev/urandom"), error))?;
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(RunId::new(digits))
+    let site = site.get(..RunId::SITE).unwrap_or_default();
+    Ok(RunId::new(format!("{site}{digits}")))
 }
 
 fn cannot(verb: &str, path: &Path, error: std::io::Error) -> CleanroomError {
@@ -235,6 +249,37 @@ mod tests {
             run.remove().unwrap();
         }
         assert!(!dir.exists() && live.dir().exists());
+    }
+
+    #[test]
+    fn runs_of_one_site_begin_with_the_same_digits() {
+        let temps = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let run = |temp: &tempfile::TempDir| Run::begin_in(temp.path()).unwrap();
+        let [one, other] = &temps;
+        let runs = [run(one), run(one), run(other)];
+        let [first, second, elsewhere] = runs.each_ref().map(Run::id);
+        assert_eq!(first.as_str().len(), 16);
+        assert_eq!(first.site(), second.site());
+        assert_ne!(first, second);
+        assert_ne!(first.site(), elsewhere.site());
+        let owner = runs[0].owner();
+        for stranger in [
+            Owner {
+                boot: "another".to_owned(),
+                ..owner.clone()
+            },
+            Owner {
+                namespace: 1,
+                ..owner.clone()
+            },
+            Owner {
+                uid: 4711,
+                ..owner.clone()
+            },
+        ] {
+            let id = new_id(&stranger, one.path()).unwrap();
+            assert_ne!(id.site(), first.site(), "{stranger}");
+        }
     }
 
     #[test]
@@ -314,5 +359,7 @@ mod tests {
         }
         let error = Run::begin_in(Path::new("/nonexistent")).unwrap_err();
         assert!(error.report().contains("No such file"), "{error:?}");
+        assert_eq!(error.kind(), crate::ErrorKind::Validation);
+        assert!(error.hint().unwrap().contains(TEMP_VARIABLE), "{error:?}");
     }
 }

@@ -239,7 +239,10 @@ impl ServiceHandle {
                 "service `{}` exports no `{name}`",
                 self.service_name
             ))
-            .with_hint(format!("its exports are `{known}`"))
+            .with_hint(match known.as_str() {
+                "" => "it exports nothing, as it has no port: give it one".to_owned(),
+                known => format!("its exports are `{known}`"),
+            })
         })?;
         template
             .render(|hole| self.lookup(hole, reader))

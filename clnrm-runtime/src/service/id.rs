@@ -52,8 +52,22 @@ name! {
     InstanceId
 }
 name! {
-    /// One run: 12 hexadecimal digits, in every label and directory name.
+    /// One run: 16 hexadecimal digits, in every label and directory name. The
+    /// first half is equal for runs that see each other's locks.
     RunId
+}
+
+impl RunId {
+    /// How many digits it has.
+    pub(crate) const LEN: usize = 16;
+    /// How many of them say where the run is.
+    pub(crate) const SITE: usize = 8;
+
+    /// From where it sees the locks of other runs: boot, pid namespace, user
+    /// and directory, hashed.
+    pub(crate) fn site(&self) -> &str {
+        self.0.get(..Self::SITE).unwrap_or_default()
+    }
 }
 
 impl InstanceKey {

@@ -2,8 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use super::spec::Volume;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{CleanroomError, Result};
+
+/// A mount of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Volume {
+    /// A directory or file of the host.
+    Bind {
+        /// The absolute path on the host.
+        host: PathBuf,
+        /// The path inside.
+        path: String,
+        /// Whether writes fail.
+        read_only: bool,
+    },
+    /// A volume that lives as long as the instance.
+    Anonymous {
+        /// The path inside.
+        path: String,
+    },
+    /// Memory.
+    Tmpfs {
+        /// The path inside.
+        path: String,
+    },
+}
 
 impl Volume {
     /// Reads `host:path`, `host:path:ro`, `host:path:rw`, or a `path` alone,

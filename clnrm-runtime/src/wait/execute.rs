@@ -190,7 +190,7 @@ impl<'a, 'p> Execution<'a, 'p> {
 
     async fn healthcheck(&self) -> Result<()> {
         let note = self.notes.open(
-            "the image's health check".to_owned(),
+            self.health_check(),
             "run the health check's command by hand inside the instance",
         );
         let mut backoff = Backoff::new();
@@ -203,12 +203,25 @@ impl<'a, 'p> Execution<'a, 'p> {
                     return Ok(());
                 }
                 Ok(inspection) if inspection.state == State::Running => match inspection.healthy {
-                    Some(_) => self.notes.answered(note, "not healthy".to_owned()),
+                    Some(_) => {
+                        let check = inspection.check;
+                        let answer = check.unwrap_or_else(|| "not healthy".to_owned());
+                        self.notes.answered(note, answer);
+                    }
                     None => return Err(no_healthcheck()),
                 },
                 Ok(_) => self.notes.answered(note, "it does not run".to_owned()),
                 Err(error) => self.notes.answered(note, error.report()),
             }
+        }
+    }
+
+    /// The declaration's own check where it has one, else the image's.
+    fn health_check(&self) -> String {
+        let container = self.target.spec.container.as_ref();
+        match container.and_then(|container| container.healthcheck.as_ref()) {
+            Some(check) => format!("the health check `{}`", check.command.join(" ")),
+            None => "the image's health check".to_owned(),
         }
     }
 

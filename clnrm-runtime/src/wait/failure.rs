@@ -1,16 +1,17 @@
 //! The error of a wait that failed: everything a person needs to see why.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use regex::Regex;
 use tokio::time::timeout;
 
 use super::Target;
 use super::notes::Notes;
 use crate::backend::{Source, State};
 use crate::error::CleanroomError;
-use crate::service::Spec;
 
 /// How many lines of the log an error shows.
 const SHOWN_LINES: usize = 20;
@@ -45,13 +46,13 @@ pub(super) async fn explain(
     };
     error = error.with_context("elapsed", format!("{elapsed:.1?}"));
     for note in &open {
-        error = error.with_context("waited for", mask(&note.what, target.spec));
+        error = error.with_context("waited for", target.secrets.mask(&note.what));
         if let Some(answer) = &note.answer {
-            error = error.with_context("last answer", mask(answer, target.spec));
+            error = error.with_context("last answer", target.secrets.mask(answer));
         }
     }
-    let log = last_lines(target).await;
-    error = error.with_context("log", mask(&log, target.spec));
+    let log = target.secrets.mask(&last_lines(target).await);
+    error = error.with_context("log", &log);
     match &cause {
         Cause::TimedOut => {
             let hint = open.first().map_or("look at its log", |note| note.hint);
@@ -95,8 +96,8 @@ fn ended(state: &State) -> String {
     }
 }
 
-fn why_ended(state: &State, log: &str) -> &'static str {
-    match state {
+fn why_ended(state: &State, log: &str) -> String {
+    let why = match state {
         // Some engines start it, and leave the news to its log.
         _ if log.contains("exec format error") => {
             "its program is for another kind of machine: use an image for this machine's processor"
@@ -110,9 +111,26 @@ fn why_ended(state: &State, log: &str) -> &'static str {
             "it was killed: by somebody, or for using more memory than it may (`limits`)"
         }
         State::Exited { code: 139 } => "it crashed on a memory fault",
-        State::Exited { .. } => "the last lines of its log say why",
+        State::Exited { .. } => match telling_line(log) {
+            Some(line) => return format!("see this line of its log: `{line}`"),
+            None => "the last lines of its log say why",
+        },
         _ => "it was not clnrm that removed it",
-    }
+    };
+    why.to_owned()
+}
+
+/// The first line that calls itself fatal, else an error, where more lines
+/// follow: a script around the server has its own last words.
+fn telling_line(log: &str) -> Option<&str> {
+    static FATAL: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?i)\b(fatal|panic|panicked)\b").ok());
+    static ERROR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\berror\b").ok());
+    let (before, _) = log.rsplit_once('\n')?;
+    [&*FATAL, &*ERROR].into_iter().flatten().find_map(|word| {
+        let line = before.lines().find(|line| word.is_match(line))?;
+        Some(line.trim())
+    })
 }
 
 /// The last lines of the log, or why there are none.
@@ -138,18 +156,4 @@ async fn last_lines(target: &Target<'_>) -> String {
         return "(empty)".to_owned();
     }
     Vec::from(last).join("\n")
-}
-
-/// Hides the values of secret variables.
-fn mask(text: &str, spec: &Spec) -> String {
-    let secrets = spec.vars.values().filter(|var| var.secret);
-    let mut values: Vec<&str> = secrets.map(|var| var.value.as_str()).collect();
-    values.retain(|value| !value.is_empty());
-    // A secret that contains another must go first, or its rest would show.
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    let mut text = text.to_owned();
-    for value in values {
-        text = text.replace(value, "***");
-    }
-    text
 }

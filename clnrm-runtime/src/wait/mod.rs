@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::backend::{Backend, Source, State};
 use crate::clock::Deadline;
 use crate::error::Result;
-use crate::service::{Endpoint, InstanceId, Spec};
+use crate::service::{Endpoint, InstanceId, Secrets, Spec};
 
 use execute::Execution;
 use failure::Cause;
@@ -38,8 +38,10 @@ pub struct Target<'a> {
     pub service: &'a str,
     /// What runs, for messages.
     pub source: &'a Source,
-    /// What it waits for, its ports, and the values that no message may show.
+    /// What it waits for, and its ports.
     pub spec: &'a Spec,
+    /// What no message may show.
+    pub secrets: &'a Secrets,
     /// Where it answers, as [`Backend::start`] said.
     pub endpoints: &'a BTreeMap<String, Endpoint>,
     /// Log lines from before do not count. After a restart, its time: the lines

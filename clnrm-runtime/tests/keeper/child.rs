@@ -93,7 +93,7 @@ async fn the_environment_is_what_was_asked_and_the_run() {
             spawn.env.insert("ONE".into(), "two three".into());
             let child = stay(&keeper, spawn).await;
             let mut found = environment(child.pid());
-            assert_eq!(found.remove("CLNRM_RUN").unwrap().len(), 12);
+            assert_eq!(found.remove("CLNRM_RUN").unwrap().len(), 16);
             assert!(found.remove("CLNRM_CHILD").is_some());
             // The shell adds this one itself.
             found.remove("PWD");

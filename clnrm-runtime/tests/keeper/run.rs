@@ -12,7 +12,7 @@ use super::support::{STAY, Watched, environment, is_root, quiet, script, stay, w
 fn runs_have_directories_of_their_own() {
     let [one, other] = [Run::begin().unwrap(), Run::begin().unwrap()];
     assert_ne!(one.id(), other.id());
-    assert_eq!(one.id().as_str().len(), 12);
+    assert_eq!(one.id().as_str().len(), 16);
     let mode = one.dir().metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, if is_root() { 0o711 } else { 0o700 });
     assert!(one.dir().as_os_str().len() <= 60);

@@ -124,10 +124,7 @@ impl<'a> Attempt<'a> {
     /// Removes what was made before the caller hears of the error. It stays
     /// armed: a request that was not answered in time may still be served.
     async fn failed(self, error: CleanroomError) -> CleanroomError {
-        match sweep::once(self.docker, &self.filter).await {
-            Ok(()) => error,
-            Err(left) => error.with_context("left behind", left.message()),
-        }
+        error.with_removal(sweep::once(self.docker, &self.filter).await)
     }
 }
 

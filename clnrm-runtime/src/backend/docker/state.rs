@@ -32,6 +32,7 @@ pub(super) fn without_container(state: State) -> Inspection {
         state,
         pid: None,
         healthy: None,
+        check: None,
         endpoints: BTreeMap::new(),
     }
 }
@@ -44,6 +45,7 @@ pub(super) fn inspection(answer: &ContainerInspectResponse) -> Inspection {
             .and_then(|state| u32::try_from(state.pid?).ok())
             .filter(|pid| *pid != 0 && is_seen(*pid, answer.id.as_deref())),
         healthy: state.and_then(health_of),
+        check: state.and_then(check_of),
         endpoints: endpoints(answer),
     }
 }
@@ -101,6 +103,27 @@ fn health_of(state: &ContainerState) -> Option<bool> {
     }
 }
 
+/// The engine's word for a check that is not well, then what its last run gave.
+fn check_of(state: &ContainerState) -> Option<String> {
+    let health = state.health.as_ref()?;
+    let word = health.status?;
+    if !matches!(
+        word,
+        HealthStatusEnum::STARTING | HealthStatusEnum::UNHEALTHY
+    ) {
+        return None;
+    }
+    let Some(last) = health.log.as_ref().and_then(|log| log.last()) else {
+        return Some(word.to_string());
+    };
+    let code = last.exit_code.unwrap_or_default();
+    let output = last.output.as_deref().unwrap_or_default().trim();
+    Some(match output {
+        "" => format!("{word}: exit code {code}"),
+        output => format!("{word}: exit code {code}: {output}"),
+    })
+}
+
 fn endpoints(answer: &ContainerInspectResponse) -> BTreeMap<String, Endpoint> {
     let published = answer.network_settings.as_ref();
     let published = published.and_then(|settings| settings.ports.as_ref());
@@ -148,7 +171,7 @@ fn labels(answer: &ContainerInspectResponse) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use testcontainers::bollard::models::Health;
+    use testcontainers::bollard::models::{Health, HealthcheckResult};
 
     use super::*;
 
@@ -172,6 +195,27 @@ mod tests {
         assert_eq!(health_of(&state(PAUSED, HEALTHY)), Some(false));
         assert_eq!(health_of(&state(RUNNING, STARTING)), Some(false));
         assert_eq!(health_of(&state(RUNNING, NONE)), None);
+    }
+
+    #[test]
+    fn a_failed_check_says_what_it_wrote() {
+        use ContainerStateStatusEnum::RUNNING;
+        use HealthStatusEnum::{HEALTHY, STARTING, UNHEALTHY};
+        let said = |status, output: Option<&str>| {
+            let mut state = state(RUNNING, status);
+            let result = output.map(|output| HealthcheckResult {
+                exit_code: Some(1),
+                output: Some(output.to_owned()),
+                ..HealthcheckResult::default()
+            });
+            state.health.as_mut().unwrap().log = Some(result.into_iter().collect());
+            check_of(&state)
+        };
+        let expected = "unhealthy: exit code 1: no such file";
+        assert_eq!(said(UNHEALTHY, Some("no such file\n")).unwrap(), expected);
+        assert_eq!(said(UNHEALTHY, Some("")).unwrap(), "unhealthy: exit code 1");
+        assert_eq!(said(STARTING, None).unwrap(), "starting");
+        assert_eq!(said(HEALTHY, Some("fine")), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::refuse::{self, About, is_conflict, is_gone, refuse};
 use super::stop::remove_container;
-use crate::error::Result;
+use crate::error::{CleanroomError, Result};
 use crate::label::{RUN, SERVICE};
 use crate::service::RunId;
 use crate::wait::backoff::rest;
@@ -131,6 +131,10 @@ pub(super) async fn list(docker: &Docker, filter: &Filter) -> Result<Vec<String>
 /// # Errors
 /// When the engine does not answer, or something cannot be removed.
 pub(super) async fn until_empty(docker: &Docker, filter: &Filter) -> Result<Vec<String>> {
+    within(PATIENCE, docker, filter).await
+}
+
+async fn within(patience: Duration, docker: &Docker, filter: &Filter) -> Result<Vec<String>> {
     let begin = Instant::now();
     let mut lines: Vec<String> = Vec::new();
     let mut was_empty = false;
@@ -146,14 +150,18 @@ pub(super) async fn until_empty(docker: &Docker, filter: &Filter) -> Result<Vec<
             continue;
         }
         was_empty = false;
+        let before = lines.len();
         for thing in &found {
             if !lines.contains(&thing.line) {
                 lines.push(thing.line.clone());
             }
         }
-        if let Err(error) = remove(docker, &found).await {
-            if begin.elapsed() > PATIENCE {
-                return Err(error);
+        let is_new = lines.len() > before;
+        let refused = remove(docker, &found).await;
+        // What is still there was not removed, whatever the engine said to it.
+        if !is_new || !refused.is_empty() {
+            if begin.elapsed() > patience {
+                return Err(given_up(patience, &found, &refused));
             }
             rest(LATE).await;
         }
@@ -163,14 +171,14 @@ pub(super) async fn until_empty(docker: &Docker, filter: &Filter) -> Result<Vec<
 /// Removes what is there now, once.
 pub(super) async fn once(docker: &Docker, filter: &Filter) -> Result<()> {
     let found = find(docker, filter).await?;
-    remove(docker, &found).await
+    told(&remove(docker, &found).await)
 }
 
 /// Removes the volumes alone.
 pub(super) async fn remove_volumes(docker: &Docker, filter: &Filter) -> Result<()> {
     let mut found = find(docker, filter).await?;
     found.retain(|thing| thing.kind == Kind::Volume);
-    remove(docker, &found).await
+    told(&remove(docker, &found).await)
 }
 
 async fn find(docker: &Docker, filter: &Filter) -> Result<Vec<Thing>> {
@@ -239,25 +247,71 @@ fn line(kind: &str, name: &str, labels: Option<&HashMap<String, String>>) -> Str
     }
 }
 
+/// What was not removed, and the engine's answer.
+#[derive(Debug)]
+struct Refused<'a> {
+    thing: &'a Thing,
+    error: EngineError,
+}
+
+impl Refused<'_> {
+    /// Whether somebody else removes it now; a later listing tells.
+    fn is_busy(&self) -> bool {
+        self.thing.kind == Kind::Container && is_conflict(&self.error)
+    }
+
+    fn told(&self) -> CleanroomError {
+        let action = format!("remove {}", self.thing.line);
+        refuse(&action, &About::default(), &self.error)
+    }
+}
+
+/// The first error of a single try, where nobody else does the work.
+fn told(refused: &[Refused<'_>]) -> Result<()> {
+    let first = refused.iter().find(|refused| !refused.is_busy());
+    first.map_or(Ok(()), |refused| Err(refused.told()))
+}
+
+/// The error of a sweep that has tried for long enough.
+fn given_up(patience: Duration, found: &[Thing], refused: &[Refused<'_>]) -> CleanroomError {
+    let is_hard = |refused: &&Refused<'_>| !refused.is_busy();
+    let first = refused.iter().find(is_hard).or(refused.first());
+    let error = match first {
+        Some(refused) => refused.told(),
+        None => CleanroomError::container_error("what was removed is still there"),
+    };
+    let left: Vec<_> = found.iter().map(|thing| thing.line.as_str()).collect();
+    let error = error
+        .with_context("left", left.join("\n"))
+        .with_context("tried for", format!("{patience:?}"));
+    match first {
+        Some(refused) if !refused.is_busy() => error,
+        // An engine that has lost track of a removal says so for ever.
+        _ => error.with_hint(
+            "look at the engine's own log and restart it, which ends what it began to remove; \
+             then run `cargo clnrm clean`",
+        ),
+    }
+}
+
 /// Containers first, as they use the rest; each kind side by side.
-async fn remove(docker: &Docker, found: &[Thing]) -> Result<()> {
-    let mut failed = None;
+async fn remove<'a>(docker: &Docker, found: &'a [Thing]) -> Vec<Refused<'a>> {
+    let mut refused = Vec::new();
     for kind in [Kind::Container, Kind::Network, Kind::Volume] {
         let mut removals = Vec::new();
         for thing in found {
             if thing.kind == kind {
-                removals.push(async move { (&thing.line, remove_one(docker, thing).await) });
+                removals.push(async move { (thing, remove_one(docker, thing).await) });
             }
         }
         let mut removals = stream::iter(removals).buffer_unordered(AT_ONCE);
-        while let Some((line, outcome)) = removals.next().await {
+        while let Some((thing, outcome)) = removals.next().await {
             if let Err(error) = outcome {
-                let action = format!("remove {line}");
-                failed.get_or_insert_with(|| refuse(&action, &About::default(), &error));
+                refused.push(Refused { thing, error });
             }
         }
     }
-    failed.map_or(Ok(()), Err)
+    refused
 }
 
 async fn remove_one(docker: &Docker, thing: &Thing) -> Result<(), EngineError> {
@@ -271,8 +325,9 @@ async fn remove_one(docker: &Docker, thing: &Thing) -> Result<(), EngineError> {
     };
     match outcome {
         Err(error) if is_gone(&error) => Ok(()),
-        // Somebody else removes this container now; the next listing tells.
-        Err(error) if thing.kind == Kind::Container && is_conflict(&error) => Ok(()),
         outcome => outcome,
     }
 }
+
+#[cfg(test)]
+mod tests;

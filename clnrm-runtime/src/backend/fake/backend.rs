@@ -103,6 +103,7 @@ impl Backend for Fake {
             state,
             pid: None,
             healthy: None,
+            check: None,
             endpoints,
         })
     }

@@ -25,7 +25,7 @@ fn recipe(program: &str) -> Recipe {
 fn fixture() -> Fixture {
     let command = |words: [&str; 2]| words.map(str::to_owned).to_vec();
     Fixture {
-        run: RunId::new("0123456789ab"),
+        run: RunId::new("0123456789abcdef"),
         other_run: Some(RunId::new("ba9876543210")),
         owner: Owner {
             boot: "boot".to_owned(),

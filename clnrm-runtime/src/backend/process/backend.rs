@@ -167,10 +167,7 @@ impl Backend for ProcessBackend {
         let filled = self.fill(&instance, request, process, (path, version.as_deref()));
         match filled.await {
             Ok(()) => Ok(id),
-            Err(error) => {
-                self.remove(&id).await?;
-                Err(error)
-            }
+            Err(error) => Err(error.with_removal(self.remove(&id).await)),
         }
     }
 
@@ -204,6 +201,7 @@ impl Backend for ProcessBackend {
                 state: State::Gone,
                 pid: None,
                 healthy: None,
+                check: None,
                 endpoints: BTreeMap::new(),
             },
         })

@@ -1,22 +1,21 @@
 //! One instance: its processes, from the first start to the removal of its directory.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use tokio::sync::OwnedMutexGuard;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::directory::Directory;
+use super::life::{Life, Running};
 use super::log::Log;
-use super::ports::{Ports, Taken};
+use super::ports::{Taken, says_taken};
 use super::user::Account;
 use super::{environment, exec, family, socket};
-use crate::backend::{CreateRequest, ExecOutput, Inspection, Started, State, Stats};
+use crate::backend::{CreateRequest, ExecOutput, Inspection, Started, Stats};
 use crate::error::{CleanroomError, Result};
 use crate::keeper::{Child, Keeper, Signal, Spawn, Stdio, Target};
 use crate::service::{InstanceId, ProcessSpec, Stop};
@@ -39,31 +38,6 @@ pub(super) struct Instance {
     life: Mutex<Life>,
 }
 
-/// What changes.
-#[derive(Debug, Default)]
-struct Life {
-    ports: Ports,
-    /// The last start.
-    running: Option<Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    since: SystemTime,
-    paused: bool,
-    /// Takes what it writes.
-    log: JoinHandle<()>,
-    /// What the log is read from.
-    ends: [OwnedFd; 2],
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.log.abort();
-    }
-}
-
 impl Instance {
     /// An instance whose directory is there and holds nothing yet.
     ///
@@ -78,13 +52,11 @@ impl Instance {
         keeper: Keeper,
     ) -> Result<Self> {
         directory.make()?;
-        let log = Log::create(&directory.log());
-        if log.is_err() {
-            crate::run::remove(directory.root())?;
-        }
+        let log = Log::create(&directory.log())
+            .map_err(|error| error.with_removal(crate::run::remove(directory.root())))?;
         Ok(Self {
             id,
-            log: log?,
+            log,
             directory,
             request,
             process,
@@ -250,23 +222,7 @@ impl Instance {
     }
 
     pub(super) fn inspect(&self) -> Inspection {
-        let life = self.life();
-        let state = match &life.running {
-            None => State::Created,
-            Some(running) => match running.child.exit() {
-                Some(exit) => State::Exited { code: exit.code() },
-                None if running.paused => State::Paused,
-                None => State::Running,
-            },
-        };
-        let runs = matches!(state, State::Running | State::Paused);
-        let child = life.running.as_ref().map(|running| &running.child);
-        Inspection {
-            pid: child.filter(|_| runs).map(Child::pid),
-            healthy: None,
-            endpoints: life.ports.endpoints(),
-            state,
-        }
+        self.life().inspect()
     }
 
     /// Runs a command in its environment and directory, as its user.
@@ -388,8 +344,7 @@ impl Instance {
     }
 
     fn child(&self) -> Option<Child> {
-        let life = self.life();
-        life.running.as_ref().map(|running| running.child.clone())
+        self.life().child()
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
@@ -404,12 +359,4 @@ fn no_files(error: std::io::Error) -> CleanroomError {
 fn path(spawn: &Spawn) -> String {
     let path = spawn.env.get(std::ffi::OsStr::new("PATH"));
     path.map_or_else(String::new, |path| path.to_string_lossy().into_owned())
-}
-
-/// Whether a log line is what servers write when they cannot bind.
-fn says_taken(line: &str) -> bool {
-    let line = line.to_ascii_lowercase();
-    ["address already in use", "address in use", "eaddrinuse"]
-        .iter()
-        .any(|words| line.contains(words))
 }

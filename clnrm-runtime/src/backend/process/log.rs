@@ -186,7 +186,7 @@ impl Log {
         }
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         // A full disk loses log lines and must not stop the service.
-        match (&*self.file).write_all(&text) {
+        match append(&self.file, &text, |mut file, part| file.write(part)) {
             Ok(()) => self
                 .progress
                 .send_modify(|progress| progress.bytes += text.len() as u64),
@@ -264,6 +264,31 @@ impl Drop for Live {
     }
 }
 
+/// Appends all of `text`, or nothing of it: readers count what was appended.
+fn append(
+    file: &File,
+    text: &[u8],
+    write: impl Fn(&File, &[u8]) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut done: usize = 0;
+    while let Some(rest) = text.get(done..).filter(|rest| !rest.is_empty()) {
+        let error = match write(file, rest) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(some) => {
+                done += some;
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => error,
+        };
+        // A full disk takes a part of the last line.
+        let before = file.metadata()?.len().saturating_sub(done as u64);
+        file.set_len(before)?;
+        return Err(error);
+    }
+    Ok(())
+}
+
 fn receiver(pipe: PipeReader) -> io::Result<Receiver> {
     Receiver::from_owned_fd(pipe.into())
 }
@@ -334,71 +359,4 @@ fn parse(line: &[u8]) -> Option<LogLine> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn texts(log: &Log) -> Vec<String> {
-        let lines = log.lines(None, false).collect::<Vec<_>>().await;
-        lines.into_iter().map(|line| line.unwrap().text).collect()
-    }
-
-    fn log() -> (tempfile::TempDir, Log) {
-        let dir = tempfile::tempdir().unwrap();
-        let log = Log::create(&dir.path().join("log")).unwrap();
-        (dir, log)
-    }
-
-    #[tokio::test]
-    async fn lines_come_whole_however_they_are_written() {
-        let (_dir, log) = log();
-        let (sources, [out, err]) = log.begin().unwrap();
-        let taking = tokio::spawn(log.clone().take(sources, std::future::pending::<()>()));
-        let (mut out, mut err) = (File::from(out), File::from(err));
-        out.write_all(b"one\r\n\ntw").unwrap();
-        out.write_all(b"o\n").unwrap();
-        err.write_all(b"\xffbroken").unwrap();
-        // More than a pipe holds: it is written while it is read.
-        let writing = tokio::task::spawn_blocking(move || {
-            out.write_all(&vec![b'x'; 2 * LONGEST + 10]).unwrap();
-        });
-        writing.await.unwrap();
-        drop(err);
-        taking.await.unwrap();
-        let mut texts = texts(&log).await;
-        let broken = texts.iter().position(|text| text.ends_with("broken"));
-        assert_eq!(texts.remove(broken.unwrap()), "\u{fffd}broken");
-        assert_eq!(texts[..3], ["one", "", "two"]);
-        let long: usize = texts[3..].iter().map(String::len).sum();
-        assert_eq!(long, 2 * LONGEST + 10);
-    }
-
-    #[tokio::test]
-    async fn a_pipe_that_stays_open_does_not_hold_the_log() {
-        let (_dir, log) = log();
-        let (sources, ends) = log.begin().unwrap();
-        let taking = tokio::spawn(log.clone().take(sources, std::future::ready(())));
-        (&File::from(ends[0].try_clone().unwrap()))
-            .write_all(b"last\n")
-            .unwrap();
-        taking.await.unwrap();
-        let follow = log.lines(None, true).collect::<Vec<_>>();
-        assert_eq!(follow.await.len(), 1);
-        drop(ends);
-    }
-
-    #[tokio::test]
-    async fn a_follower_gets_each_line_when_it_comes() {
-        let (_dir, log) = log();
-        let (sources, [out, err]) = log.begin().unwrap();
-        let taking = tokio::spawn(log.clone().take(sources, std::future::pending::<()>()));
-        let mut follow = log.lines(None, true);
-        let mut out = File::from(out);
-        for text in ["one", "two"] {
-            writeln!(out, "{text}").unwrap();
-            assert_eq!(follow.next().await.unwrap().unwrap().text, text);
-        }
-        drop((out, err));
-        assert!(follow.next().await.is_none());
-        taking.await.unwrap();
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ mod environment;
 mod exec;
 mod family;
 mod instance;
+mod life;
 mod log;
 pub(crate) mod port;
 mod ports;

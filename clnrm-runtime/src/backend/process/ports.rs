@@ -104,3 +104,11 @@ fn choose(port: Port, shy: bool) -> Result<u16> {
             .with_source(error)
     })
 }
+
+/// Whether a log line is what servers write when they cannot bind.
+pub(super) fn says_taken(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    ["address already in use", "address in use", "eaddrinuse"]
+        .iter()
+        .any(|words| line.contains(words))
+}

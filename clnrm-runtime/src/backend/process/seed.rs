@@ -18,7 +18,7 @@ use super::directory::Directory;
 use super::user::{self, Account};
 use super::{environment, exec};
 use crate::backend::{CreateRequest, Surroundings};
-use crate::cache::Cache;
+use crate::cache::{Cache, Part};
 use crate::error::{CleanroomError, Result};
 use crate::keeper::{Keeper, Spawn};
 use crate::service::{File, InstanceKey, Seed};
@@ -52,7 +52,7 @@ pub(super) async fn fill(
 ) -> Result<()> {
     let program = beside(recipe.program, &recipe.seed.program)?;
     let name = recipe.key(&program)?;
-    let seed = cache.dir("seeds")?.join(&name);
+    let seed = cache.dir(Part::Seeds)?.join(&name);
     let mut again = true;
     loop {
         let whole = match read_marker(&seed) {
@@ -137,7 +137,7 @@ async fn build(
     keeper: &Keeper,
 ) -> Result<Extent> {
     let _lock = cache.lock(&format!("seed-{name}.lock"), LOCK).await?;
-    let seeds = cache.dir("seeds")?;
+    let seeds = cache.dir(Part::Seeds)?;
     let target = seeds.join(name);
     if let Some(whole) = read_marker(&target) {
         return Ok(whole);

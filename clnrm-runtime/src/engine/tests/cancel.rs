@@ -64,10 +64,9 @@ async fn a_start_that_never_ends_is_given_up_too() {
         stage.release("a").await;
         assert!(stage.now() < 10, "{step:?}");
         acquiring.await.unwrap().unwrap_err();
-        let errors = stage.engine.shutdown(false).await;
-        // A create that is cut has no name yet: the sweep finds it by its label.
-        assert_eq!(errors.len(), usize::from(step == Step::Create), "{step:?}");
-        stage.is_empty();
+        // A create that is cut has no name yet: the sweep finds it by its label,
+        // and nobody did anything wrong.
+        stage.shutdown().await;
     }
 }
 

@@ -98,7 +98,7 @@ async fn what_others_use_too_is_left_alone() {
         let error = refused(&stage, handle).await;
         let error = error.replace("cache", "db");
         allow_duplicates!(assert_snapshot!(error, @r"
-        cannot restart `db`: other tests use the same instance
+        cannot restart `db`: the run shares the instance between its tests
           hint: write `#[clnrm::test(fresh)]` to get instances of your own
         "));
     }

@@ -145,7 +145,7 @@ impl Hooks for Double {
         self.script
             .play(Step::PluginSweep, service.as_str())
             .await?;
-        Ok(vec!["clnrm_ba9876543210_1".to_owned()])
+        Ok(vec!["clnrm_0123456776543210_1".to_owned()])
     }
 
     async fn external(&self, service: &ServiceId, url: &str) -> Result<External> {

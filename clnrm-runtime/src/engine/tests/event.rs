@@ -61,8 +61,12 @@ async fn a_start_that_fails_tells_why() {
     stage.fails(Step::Start, "db");
     stage.acquire("a", [own("db")]).await.unwrap_err();
     assert_eq!(stage.states("db"), [Starting, Failed]);
-    let error = stage.instance_events("db")[1].error.clone().unwrap();
+    let last = stage.instance_events("db").pop().unwrap();
+    let error = last.error.unwrap();
     assert!(error.starts_with("Start fails\n  service: db"), "{error}");
+    // With the pause before the second attempt.
+    assert_eq!(last.phases.ready.as_secs(), stage.now());
+    assert_ne!(stage.now(), 0);
 }
 
 #[tokio::test(start_paused = true)]

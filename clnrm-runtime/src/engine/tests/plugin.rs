@@ -108,7 +108,7 @@ async fn what_it_started_through_the_engine_is_ended_through_it() {
     assert_eq!(mail.instance(), server.instance());
     // All share it, though nobody shares what it started.
     let error = stage.engine.restart(&mail).await.unwrap_err();
-    assert!(error.message().contains("other tests use"), "{error}");
+    assert!(error.message().contains("shares the instance"), "{error}");
     let health = stage.engine.health(&mail).await.unwrap();
     assert_eq!(health, HealthStatus::Healthy);
     assert_eq!(stage.calls(Step::PluginHealth, "mail").len(), 1);

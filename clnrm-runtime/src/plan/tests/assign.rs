@@ -117,5 +117,29 @@ fn asked_for_containers_nothing_with_an_image_becomes_a_process() {
         .no_image("db")
         .installed("db");
     world.preference = Preference::Docker;
-    assert!(world.error().starts_with("service `db` cannot run here"));
+    insta::assert_snapshot!(world.error(), @r"
+    service `db` cannot run here
+      declared at: tests/it.rs:1
+      docker: image `db:1` is not local: no such host
+      process: containers are asked for (`--backend`, `CLNRM_BACKEND`, or `backend` in clnrm.toml)
+      hint: run `docker pull db:1`, or map `db:1` in `[images]` of clnrm.toml
+    ");
+}
+
+#[test]
+fn asked_for_processes_a_service_without_a_program_says_who_asked() {
+    let mut world = World::new().service("db", &[]).test("t", &["db"]);
+    world = world.with("db", |it| {
+        let spec = it.spec.as_mut().unwrap();
+        spec.process = None;
+    });
+    world.probe.engine = EngineProbe::NotAsked;
+    world.preference = Preference::Process;
+    insta::assert_snapshot!(world.error(), @r"
+    service `db` cannot run here
+      declared at: tests/it.rs:1
+      docker: processes are asked for (`--backend`, `CLNRM_BACKEND`, or `backend` in clnrm.toml)
+      process: it has no program
+      hint: give it a `program`; or do not ask for processes
+    ");
 }

@@ -24,7 +24,7 @@ fn an_unlinked_declaration_says_how_to_link_it() {
     insta::assert_snapshot!(world.error(), @r"
     service `cache` is not registered in `shop::it`
       declaration: shop/it/it::cache
-      hint: a crate that no source names is not linked: add `use shop as _;` to the test's file
+      hint: a type is a service by `#[clnrm::service(..)]`, which declares it too; if it has that, no source names its crate, which is then not linked: add `use shop as _;` to the test's file
     ");
 }
 

@@ -22,6 +22,7 @@ pub(super) struct Fake {
     begin: Instant,
     pub(super) states: Script<State>,
     pub(super) health: Script<Option<bool>>,
+    pub(super) check: Option<&'static str>,
     pub(super) log: Script<(LogStream, &'static str)>,
     pub(super) exits: Script<Result<i32, &'static str>>,
     pub(super) inspect_fails: bool,
@@ -34,6 +35,7 @@ impl Fake {
             begin: Instant::now(),
             states: vec![(Duration::ZERO, State::Running)],
             health: vec![(Duration::ZERO, None)],
+            check: None,
             log: Vec::new(),
             exits: vec![(Duration::ZERO, Ok(0))],
             inspect_fails: false,
@@ -93,6 +95,7 @@ impl Backend for Fake {
             state: self.now(&self.states),
             pid: None,
             healthy: self.now(&self.health),
+            check: self.check.map(str::to_owned),
             endpoints: Default::default(),
         })
     }

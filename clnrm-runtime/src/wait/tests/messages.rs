@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::service::LogStream::{Stderr, Stdout};
+use crate::service::{ContainerSpec, Healthcheck};
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_says_everything_that_is_known() {
@@ -59,6 +60,74 @@ async fn every_part_that_did_not_come_is_named() {
       log: one
       hint: compare the pattern with the lines above; the service may log elsewhere; if it is only slow, raise `start_timeout`
     ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_health_check_says_what_it_is_and_what_it_wrote() {
+    let mut fake = Fake::new();
+    fake.health = vec![(Duration::ZERO, Some(false))];
+    fake.check = Some("unhealthy: exit code 1: hunter2 is refused");
+    let mut own = spec(Wait::Healthcheck);
+    let mut container = ContainerSpec::new("clnrm-test/web:1".parse().unwrap());
+    container.healthcheck = Some(Healthcheck {
+        command: ["ask", "--fast"].map(str::to_owned).to_vec(),
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        retries: 2,
+        start_period: Duration::ZERO,
+    });
+    own.container = Some(container);
+    let error = wait_as(&fake, &own).await.unwrap_err();
+    assert_eq!(
+        error.context("waited for"),
+        Some("the health check `ask --fast`")
+    );
+    let answer = "unhealthy: exit code 1: *** is refused";
+    assert_eq!(error.context("last answer"), Some(answer));
+    fake.check = None;
+    let error = wait_for(&fake, Wait::Healthcheck).await.unwrap_err();
+    assert_eq!(
+        error.context("waited for"),
+        Some("the image's health check")
+    );
+    assert_eq!(error.context("last answer"), Some("not healthy"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_early_exit_points_at_the_line_that_says_why() {
+    let exits = |lines: &[&'static str]| {
+        let says = |fake: Fake, line: &&'static str| fake.says(0, Stdout, line);
+        lines.iter().fold(Fake::new().exits(100, 1), says)
+    };
+    for (lines, hint) in [
+        (
+            &[
+                "2026 FATAL:  bad hunter2",
+                "pg_ctl: could not start server",
+                "Examine the log output.",
+            ][..],
+            "see this line of its log: `2026 FATAL:  bad ***`",
+        ),
+        (
+            &[
+                "error: no such key",
+                "thread main panicked at x.rs:1",
+                "note: run with",
+            ],
+            "see this line of its log: `thread main panicked at x.rs:1`",
+        ),
+        (
+            &["0 errors, all fine", "bye"],
+            "the last lines of its log say why",
+        ),
+        (
+            &["starting", "ERROR 1045 (28000)", "bye"],
+            "see this line of its log: `ERROR 1045 (28000)`",
+        ),
+    ] {
+        let error = wait_for(&exits(lines), Wait::Tcp { port: None }).await;
+        assert_eq!(error.unwrap_err().hint(), Some(hint));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use super::{Readiness, Target, until_ready};
 use crate::backend::Source;
 use crate::clock::{Clock, Deadline};
 use crate::error::Result;
-use crate::service::{Endpoint, InstanceId, Port, Spec, Var, Wait};
+use crate::service::{Endpoint, InstanceId, Port, Secrets, Spec, Var, Wait};
 use fake::Fake;
 
 /// A deadline that no test reaches unless it means to.
@@ -52,14 +52,31 @@ async fn wait_until(
     endpoints: BTreeMap<String, Endpoint>,
     plugin_ready: &(dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync),
 ) -> Result<Readiness> {
-    let spec = spec(wait);
+    wait_as_until(deadline, fake, &spec(wait), endpoints, plugin_ready).await
+}
+
+/// Waits for what a spec says.
+async fn wait_as(fake: &Fake, spec: &Spec) -> Result<Readiness> {
+    let deadline = Clock::default().deadline(DEADLINE);
+    let ready = || async { Ok(()) }.boxed();
+    wait_as_until(&deadline, fake, spec, BTreeMap::new(), &ready).await
+}
+
+async fn wait_as_until(
+    deadline: &Deadline,
+    fake: &Fake,
+    spec: &Spec,
+    endpoints: BTreeMap<String, Endpoint>,
+    plugin_ready: &(dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync),
+) -> Result<Readiness> {
     let source = Source::Image("clnrm-test/web:1".parse()?);
     let target = Target {
         backend: fake,
         id: &InstanceId::new("web-1"),
         service: "web",
         source: &source,
-        spec: &spec,
+        spec,
+        secrets: &Secrets::of([&spec.vars]),
         endpoints: &endpoints,
         since: None,
     };

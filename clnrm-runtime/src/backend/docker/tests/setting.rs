@@ -188,8 +188,11 @@ async fn the_health_check_is_the_specs_own() {
         is(false).await;
         world.shell(&id, "touch /tmp/well").await;
         is(true).await;
+        let check = async || world.backend.inspect(&id).await.unwrap().check;
+        assert_eq!(check().await, None);
         world.shell(&id, "rm /tmp/well").await;
         is(false).await;
+        assert_eq!(check().await.unwrap(), "unhealthy: exit code 1");
         world.backend.remove(&id).await.unwrap();
         world.close().await;
     }

@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::label::{Label, Owner};
 use crate::service::{
-    ContainerSpec, Endpoint, ImageRef, InstanceId, InstanceKey, Port, RunId, Spec, Template, Wait,
+    ContainerSpec, Endpoint, ImageRef, InstanceId, InstanceKey, Port, RunId, Secrets, Spec,
+    Template, Wait,
 };
 use crate::wait::{self, Readiness, Target};
 
@@ -138,6 +139,7 @@ impl World {
             service,
             source: &Source::Image(image),
             spec,
+            secrets: &Secrets::default(),
             endpoints,
             since,
         };
