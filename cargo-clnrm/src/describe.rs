@@ -1,11 +1,15 @@
 //! What the services of a binary are: asked of a host once, then remembered by the binary's identity.
 
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clnrm_runtime::plan::ServiceDescription;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Descriptions on disk, one file a binary, below the target directory.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ struct Remembered {
     /// Of this form, and of the runtime that described.
     version: String,
     binary: Identity,
+    /// What its host was started with.
+    started: String,
     /// The files that configurations read, as they were.
     inputs: Vec<(PathBuf, Option<Identity>)>,
     services: Vec<ServiceDescription>,
@@ -31,7 +37,54 @@ pub(crate) struct Identity {
     modified_ns: u128,
 }
 
-const VERSION: &str = concat!("1/", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("2/", env!("CARGO_PKG_VERSION"));
+
+/// Variables that are others in each shell, terminal or run, and say nothing
+/// of services. One too few here costs a start of a host, one too many gives
+/// an answer that holds no more.
+const PASSING: [&str; 21] = [
+    "CARGO_MAKEFLAGS",
+    "CLNRM_TMPDIR",
+    "COLUMNS",
+    "GPG_TTY",
+    "LINES",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "OLDPWD",
+    "PWD",
+    "RUST_RECURSION_COUNT",
+    "SHLVL",
+    "SSH_AGENT_PID",
+    "SSH_AUTH_SOCK",
+    "SSH_CLIENT",
+    "SSH_CONNECTION",
+    "SSH_TTY",
+    "STY",
+    "TMUX_PANE",
+    "WINDOWID",
+    "XDG_SESSION_ID",
+    "_",
+];
+
+/// What an expression in a declaration can read besides files, as a digest:
+/// the environment and the arguments that its host is started with.
+#[must_use]
+pub fn start_digest(env: &BTreeMap<OsString, OsString>, args: &[OsString]) -> String {
+    let passes = |name: &OsStr| PASSING.iter().any(|passing| name == *passing);
+    let pairs = env.iter().filter(|(name, _)| !passes(name));
+    let words = pairs.flat_map(|(name, value)| [name, value]).chain(args);
+    let mut digest = Sha256::new();
+    for word in words {
+        digest.update(word.as_encoded_bytes());
+        // Neither a variable nor an argument has it inside.
+        digest.update([0]);
+    }
+    let bytes = digest.finalize();
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 impl DescribeCache {
     /// The cache of a workspace.
@@ -42,12 +95,14 @@ impl DescribeCache {
         }
     }
 
-    /// What was described of this very build, if it still holds.
+    /// What was described of this very build by a host that was `started` like
+    /// the next one, if it still holds.
     #[must_use]
-    pub fn get(&self, binary: &Path) -> Option<Vec<ServiceDescription>> {
+    pub fn get(&self, binary: &Path, started: &str) -> Option<Vec<ServiceDescription>> {
         let text = fs::read(self.file(binary)?).ok()?;
         let remembered: Remembered = serde_json::from_slice(&text).ok()?;
         let holds = remembered.version == VERSION
+            && remembered.started == started
             && Identity::of(binary).as_ref() == Some(&remembered.binary)
             && remembered
                 .inputs
@@ -57,7 +112,7 @@ impl DescribeCache {
     }
 
     /// Remembers what a host said. A cache that cannot be written is only slow.
-    pub fn put(&self, binary: &Path, services: &[ServiceDescription]) {
+    pub fn put(&self, binary: &Path, started: &str, services: &[ServiceDescription]) {
         if services.iter().any(|service| service.error.is_some()) {
             // What is wrong may be mended without a build: a file, a variable.
             return;
@@ -67,6 +122,7 @@ impl DescribeCache {
             let remembered = Remembered {
                 version: VERSION.to_owned(),
                 binary: Identity::of(binary)?,
+                started: started.to_owned(),
                 inputs: inputs
                     .map(|path| (path.clone(), Identity::of(&path)))
                     .collect(),
@@ -151,15 +207,15 @@ mod tests {
         fs::write(&binary, "one").unwrap();
         fs::create_dir(&migrations).unwrap();
         let cache = DescribeCache::new(dir.path());
-        assert!(cache.get(&binary).is_none());
-        cache.put(&binary, &[description(vec![migrations.clone()])]);
-        assert_eq!(cache.get(&binary).unwrap().len(), 1);
+        assert!(cache.get(&binary, "s").is_none());
+        cache.put(&binary, "s", &[description(vec![migrations.clone()])]);
+        assert_eq!(cache.get(&binary, "s").unwrap().len(), 1);
         fs::write(migrations.join("1.sql"), "create table t ()").unwrap();
-        assert!(cache.get(&binary).is_none(), "a new migration");
-        cache.put(&binary, &[description(Vec::new())]);
-        assert!(cache.get(&binary).is_some());
+        assert!(cache.get(&binary, "s").is_none(), "a new migration");
+        cache.put(&binary, "s", &[description(Vec::new())]);
+        assert!(cache.get(&binary, "s").is_some());
         fs::write(&binary, "other").unwrap();
-        assert!(cache.get(&binary).is_none(), "a new build");
+        assert!(cache.get(&binary, "s").is_none(), "a new build");
     }
 
     #[test]
@@ -171,11 +227,39 @@ mod tests {
         let error = Some(clnrm_runtime::CleanroomError::validation_error("bad"));
         cache.put(
             &binary,
+            "s",
             &[ServiceDescription {
                 error,
                 ..description(Vec::new())
             }],
         );
-        assert!(cache.get(&binary).is_none());
+        assert!(cache.get(&binary, "s").is_none());
+    }
+
+    #[test]
+    fn a_description_holds_in_the_environment_that_it_was_made_in() {
+        let digest = |pairs: &[(&str, &str)], args: &[&str]| {
+            let pairs = pairs.iter();
+            let env = pairs.map(|(name, value)| (name.into(), value.into()));
+            let args: Vec<_> = args.iter().map(OsString::from).collect();
+            start_digest(&env.collect(), &args)
+        };
+        let one = digest(&[("PG_TAG", "15"), ("PWD", "/a")], &[]);
+        assert_eq!(one, digest(&[("PG_TAG", "15"), ("SHLVL", "2")], &[]));
+        let others = [
+            digest(&[("PG_TAG", "16")], &[]),
+            digest(&[("PG_TA", "G15")], &[]),
+            digest(&[("PG_TAG", "15"), ("MORE", "")], &[]),
+            digest(&[("PG_TAG", "15")], &["env", "PG_TAG=16"]),
+        ];
+        assert!(others.iter().all(|other| *other != one));
+
+        let dir = tempfile::tempdir().unwrap();
+        let binary = dir.path().join("it");
+        fs::write(&binary, "one").unwrap();
+        let cache = DescribeCache::new(dir.path());
+        cache.put(&binary, &one, &[description(Vec::new())]);
+        assert!(cache.get(&binary, &one).is_some());
+        assert!(cache.get(&binary, &others[0]).is_none());
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod console;
 pub mod coordinate;
 pub mod describe;
 pub mod discover;

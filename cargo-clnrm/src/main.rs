@@ -10,5 +10,6 @@ fn main() -> ExitCode {
         command: CargoCommand::Clnrm(clnrm),
     } = Cargo::parse();
     let Clnrm { color, command } = clnrm;
+    clnrm_runtime::keeper::raise_open_files();
     cargo_clnrm::command::execute(command, color)
 }

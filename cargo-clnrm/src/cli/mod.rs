@@ -1,9 +1,10 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
+mod harness;
 mod run;
 mod selection;
 
-pub use run::{NoTests, PlanArgs, PlanFormat, RunArgs, RunIgnored};
+pub use run::{NoTests, PlanArgs, PlanFormat, RunArgs, RunIgnored, ShowArgs};
 pub use selection::Selection;
 
 use std::time::Duration;
@@ -81,9 +82,9 @@ pub enum Command {
     #[command(visible_alias = "t")]
     Test(Box<RunArgs>),
     /// List the tests and the services that each names, without running anything.
-    List(Box<PlanArgs>),
+    List(Box<ShowArgs>),
     /// Say which instances would run where and why, without starting anything.
-    Plan(Box<PlanArgs>),
+    Plan(Box<ShowArgs>),
     /// List the service types that are built in and those of the workspace's binaries.
     Plugins(Box<PluginsArgs>),
     /// Download ahead of time what the tests of the workspace may need.
@@ -182,5 +183,36 @@ mod tests {
             (Some(8), &["word".to_owned()][..])
         );
         assert_eq!(args.plan.test_args, ["--x"]);
+    }
+
+    #[test]
+    fn a_test_runs_again_with_what_decides_how_it_ran() {
+        let again = |line: &str| {
+            let words = ["cargo", "clnrm", "test"].into_iter();
+            let cargo = Cargo::try_parse_from(words.chain(line.split(' '))).unwrap();
+            let CargoCommand::Clnrm(Clnrm {
+                command: Command::Test(args),
+                ..
+            }) = cargo.command
+            else {
+                panic!()
+            };
+            args.again().join(" ")
+        };
+        let kept = "--release --package shop --example demo --features x \
+                    --cargo-profile ci --build-jobs 2 --manifest-path a/Cargo.toml --all --offline \
+                    --run-ignored only --backend process --profile slow";
+        assert_eq!(again(kept), kept);
+        assert_eq!(
+            again("word --fail-fast -j 3 --report json=x --retries 1 -E all()"),
+            ""
+        );
+    }
+
+    #[test]
+    fn a_format_is_of_what_prints_one() {
+        let parse = |verb| Cargo::try_parse_from(["cargo", "clnrm", verb, "--format", "json"]);
+        assert!(parse("list").is_ok() && parse("plan").is_ok());
+        assert!(parse("test").is_err());
     }
 }

@@ -29,15 +29,19 @@ pub struct PlanArgs {
     /// Download nothing.
     #[arg(long)]
     pub offline: bool,
-    /// How to print.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: PlanFormat,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flattened arguments document themselves")]
     pub selection: Selection,
-    /// Arguments for the test binaries.
+    /// Words, `--skip WORD`, `--exact`, `--ignored` and `--include-ignored` select as libtest does; the rest goes to the
+    /// test binaries.
     #[arg(last = true, value_name = "ARGS")]
     pub test_args: Vec<String>,
+    /// Not the tests whose name contains one of these words: `--skip` after `--`.
+    #[arg(skip)]
+    pub skip: Vec<String>,
+    /// Whether words are whole names: `--exact` after `--`.
+    #[arg(skip)]
+    pub exact: bool,
 }
 
 impl PlanArgs {
@@ -50,12 +54,24 @@ impl PlanArgs {
             run_ignored: RunIgnored::All,
             backend: None,
             profile: None,
-            offline: true,
-            format: PlanFormat::Text,
+            offline: false,
             selection,
             test_args: Vec::new(),
+            skip: Vec::new(),
+            exact: false,
         }
     }
+}
+
+/// `cargo clnrm list` and `cargo clnrm plan`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArgs {
+    /// How to print.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: PlanFormat,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened arguments document themselves")]
+    pub plan: PlanArgs,
 }
 
 /// `cargo clnrm test`.
@@ -91,6 +107,39 @@ pub struct RunArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flattened arguments document themselves")]
     pub plan: PlanArgs,
+}
+
+impl RunArgs {
+    /// The flags that decide what is built, which kinds of tests run, and
+    /// where: with them and a filter of its own a test runs alone as it did
+    /// among the others.
+    #[must_use]
+    pub fn again(&self) -> Vec<String> {
+        let PlanArgs {
+            run_ignored,
+            backend,
+            profile,
+            offline,
+            selection,
+            ..
+        } = &self.plan;
+        let mut flags = selection.to_flags();
+        flags.extend(self.all.then(|| "--all".to_owned()));
+        flags.extend(offline.then(|| "--offline".to_owned()));
+        let run_ignored = match run_ignored {
+            RunIgnored::Default => None,
+            RunIgnored::Only => Some("only".to_owned()),
+            RunIgnored::All => Some("all".to_owned()),
+        };
+        for (flag, value) in [
+            ("--run-ignored", run_ignored),
+            ("--backend", backend.map(|backend| backend.to_string())),
+            ("--profile", profile.clone()),
+        ] {
+            flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
+        }
+        flags
+    }
 }
 
 /// What to do with `#[ignore]`d tests.

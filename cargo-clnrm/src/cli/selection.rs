@@ -41,6 +41,12 @@ pub struct Selection {
     /// Only the tests of this example.
     #[arg(long, value_name = "NAME", help_heading = TARGETS)]
     pub example: Vec<String>,
+    /// Only the tests of benchmarks.
+    #[arg(long, help_heading = TARGETS)]
+    pub benches: bool,
+    /// Only the tests of this benchmark.
+    #[arg(long, value_name = "NAME", help_heading = TARGETS)]
+    pub bench: Vec<String>,
     /// All targets.
     #[arg(long, help_heading = TARGETS)]
     pub all_targets: bool,
@@ -84,14 +90,24 @@ impl Selection {
     /// targets are named.
     #[must_use]
     pub fn runs_doctests(&self) -> bool {
-        let lists = [&self.bin, &self.test, &self.example];
-        !(self.lib || self.bins || self.tests || self.examples || self.all_targets)
-            && lists.into_iter().all(Vec::is_empty)
+        let lists = [&self.bin, &self.test, &self.example, &self.bench];
+        let kinds = [self.lib, self.bins, self.tests, self.examples, self.benches];
+        !(self.all_targets || kinds.contains(&true)) && lists.into_iter().all(Vec::is_empty)
     }
 
     /// The arguments of `cargo test --no-run` that mean the same.
     #[must_use]
     pub fn to_cargo(&self) -> Vec<String> {
+        self.flags("--profile", "--jobs")
+    }
+
+    /// The flags as they were given to us.
+    pub(super) fn to_flags(&self) -> Vec<String> {
+        self.flags("--cargo-profile", "--build-jobs")
+    }
+
+    /// The flags; cargo and we have other names for two of them.
+    fn flags(&self, profile: &str, jobs: &str) -> Vec<String> {
         let mut args = Vec::new();
         for (flag, set) in [
             ("--workspace", self.workspace),
@@ -99,6 +115,7 @@ impl Selection {
             ("--bins", self.bins),
             ("--tests", self.tests),
             ("--examples", self.examples),
+            ("--benches", self.benches),
             ("--all-targets", self.all_targets),
             ("--all-features", self.all_features),
             ("--no-default-features", self.no_default_features),
@@ -114,6 +131,7 @@ impl Selection {
             ("--bin", &self.bin),
             ("--test", &self.test),
             ("--example", &self.example),
+            ("--bench", &self.bench),
             ("--features", &self.features),
         ] {
             args.extend(
@@ -124,8 +142,8 @@ impl Selection {
         }
         let path = |path: &PathBuf| path.display().to_string();
         for (flag, value) in [
-            ("--profile", self.cargo_profile.clone()),
-            ("--jobs", self.build_jobs.clone()),
+            (profile, self.cargo_profile.clone()),
+            (jobs, self.build_jobs.clone()),
             ("--target", self.target.clone()),
             ("--target-dir", self.target_dir.as_ref().map(path)),
             ("--manifest-path", self.manifest_path.as_ref().map(path)),
@@ -139,6 +157,17 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_names_benchmarks_wants_no_doctests() {
+        let named = Selection {
+            bench: vec!["speed".to_owned()],
+            benches: true,
+            ..Selection::default()
+        };
+        assert_eq!(named.to_cargo(), ["--benches", "--bench", "speed"]);
+        assert!(!named.runs_doctests() && Selection::default().runs_doctests());
+    }
 
     #[test]
     fn flags_keep_their_meaning_and_profile_its_own_name() {

@@ -6,76 +6,117 @@ use std::time::{Duration, SystemTime};
 use clnrm_runtime::backend::Backend;
 use clnrm_runtime::backend::docker::{Created, DockerBackend, Labelled};
 use clnrm_runtime::cache::Cache;
-use clnrm_runtime::run::{foreign_runs, kept_runs, live_runs, stale_runs};
+use clnrm_runtime::run::{foreign_runs, kept_runs, live_runs, stale_runs, unbegun_runs};
 use clnrm_runtime::service::RunId;
 use clnrm_runtime::{CleanroomError, Result};
 use jiff::Timestamp;
 
 use crate::cli::CleanArgs;
 
-/// Removes, or with `--dry-run` names, what nobody needs any more. Returns a
+/// Removes, or with `--dry-run` names, what nobody needs any more, and tells a
 /// line for each. What live runs own is never touched.
 ///
 /// # Errors
 /// When something cannot be listed or removed.
-pub async fn clean(args: &CleanArgs) -> Result<Vec<String>> {
-    let mut lines = Vec::new();
-    let engine = DockerBackend::connect().await.ok();
+pub async fn clean(args: &CleanArgs, mut tell: impl FnMut(String)) -> Result<()> {
+    let engine = DockerBackend::connect().await;
     for run in kept_runs()? {
-        lines.push(format!("kept run {}: {}", run.id(), run.dir().display()));
-        lines.extend(listed(engine.as_ref(), run.id()).await?);
+        tell(format!("kept run {}: {}", run.id(), run.dir().display()));
+        listed(engine.as_ref().ok(), run.id(), &mut tell).await?;
         if !args.dry_run {
             run.end()?;
         }
     }
+    let mut out_of_reach = Vec::new();
     for run in stale_runs()? {
-        lines.push(format!("run {}: {}", run.id(), run.dir().display()));
-        lines.extend(listed(engine.as_ref(), run.id()).await?);
+        if run.uses_engine() && engine.is_err() {
+            out_of_reach.push(run.id().to_string());
+            continue;
+        }
+        tell(format!("run {}: {}", run.id(), run.dir().display()));
+        listed(engine.as_ref().ok(), run.id(), &mut tell).await?;
         if !args.dry_run {
-            if let Some(engine) = &engine {
+            if let Ok(engine) = &engine {
                 engine.sweep(run.id()).await?;
             }
             run.remove()?;
         }
     }
+    for run in unbegun_runs()? {
+        tell(format!("run {}: {}", run.id(), run.dir().display()));
+        if !args.dry_run {
+            run.remove()?;
+        }
+    }
     if args.foreign {
-        lines.extend(foreign(args, engine.as_ref()).await?);
+        foreign(args, engine.as_ref().ok(), &mut tell).await?;
     }
     if args.cache {
-        let root = Cache::of_this_user()?.root().to_owned();
-        if root.exists() {
-            lines.push(format!("cache: {}", root.display()));
+        let cache = Cache::of_this_user()?;
+        if cache.root().exists() {
+            unused()?;
+            tell(format!("cache: {}", cache.root().display()));
             if !args.dry_run {
-                std::fs::remove_dir_all(&root).map_err(|error| {
-                    CleanroomError::container_error(format!("cannot remove `{}`", root.display()))
-                        .with_source(error)
-                })?;
+                cache.clear()?;
             }
         }
     }
-    Ok(lines)
+    match engine {
+        Err(error) if !out_of_reach.is_empty() => Err(CleanroomError::container_error(
+            "what killed runs had on an engine cannot be removed: no engine answers",
+        )
+        .with_context("runs", out_of_reach.join(", "))
+        .with_hint("start the engine, or set `DOCKER_HOST` as it was for them, and run this again")
+        .with_source(error)),
+        _ => Ok(()),
+    }
+}
+
+/// That no run lives, which would miss what is in the cache.
+fn unused() -> Result<()> {
+    match live_runs()?.as_slice() {
+        [] => Ok(()),
+        live => Err(CleanroomError::validation_error(
+            "the cache is in use: a run may need the programs in it",
+        )
+        .with_context(
+            "runs",
+            live.iter()
+                .map(RunId::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
+        .with_hint("wait until they have ended, and run this again")),
+    }
 }
 
 /// What the engine has of a run, moved in.
-async fn listed(engine: Option<&DockerBackend>, run: &RunId) -> Result<Vec<String>> {
-    let Some(engine) = engine else {
-        return Ok(Vec::new());
-    };
-    let found = engine.list(run).await?;
-    Ok(found.into_iter().map(|line| format!("  {line}")).collect())
+async fn listed(
+    engine: Option<&DockerBackend>,
+    run: &RunId,
+    mut tell: impl FnMut(String),
+) -> Result<()> {
+    if let Some(engine) = engine {
+        let found = engine.list(run).await?;
+        found.into_iter().for_each(|line| tell(format!("  {line}")));
+    }
+    Ok(())
 }
 
 /// What carries our label and is of no run that this user can tell dead, if it
 /// is old enough.
-async fn foreign(args: &CleanArgs, engine: Option<&DockerBackend>) -> Result<Vec<String>> {
-    let mut lines = Vec::new();
+async fn foreign(
+    args: &CleanArgs,
+    engine: Option<&DockerBackend>,
+    mut tell: impl FnMut(String),
+) -> Result<()> {
     let live = live_runs()?;
     if let Some(engine) = engine {
         let found = engine.labelled().await?;
         let now = Timestamp::now();
         for (run, things) in old(&found, &live, now, args.older_than) {
-            lines.push(format!("foreign run {run}"));
-            lines.extend(things.iter().map(|line| format!("  {line}")));
+            tell(format!("foreign run {run}"));
+            things.iter().for_each(|line| tell(format!("  {line}")));
             if !args.dry_run {
                 engine.sweep(run).await?;
             }
@@ -84,13 +125,13 @@ async fn foreign(args: &CleanArgs, engine: Option<&DockerBackend>) -> Result<Vec
     for run in foreign_runs()? {
         let age = SystemTime::now().duration_since(run.begun());
         if age.is_ok_and(|age| age >= args.older_than) {
-            lines.push(format!("foreign run {}: {}", run.id(), run.dir().display()));
+            tell(format!("foreign run {}: {}", run.id(), run.dir().display()));
             if !args.dry_run {
                 run.remove()?;
             }
         }
     }
-    Ok(lines)
+    Ok(())
 }
 
 /// The runs that do not live here and of which nothing is younger than `age`,

@@ -1,6 +1,7 @@
 //! `cargo clnrm doctor`: what this machine has, what it lacks, and how to mend each.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use clnrm_runtime::Result;
@@ -13,6 +14,7 @@ use clnrm_runtime::program::{Finder, Programs};
 use clnrm_runtime::provision::Provisioner;
 use clnrm_runtime::run::{Run, stale_runs};
 use clnrm_runtime::service::{ImageRef, NamedProgram};
+use rustix::fs::{Access, access};
 use serde::Serialize;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -81,10 +83,7 @@ pub async fn examine(config: &Config) -> Result<Vec<Finding>> {
         );
     }
     let cache = Cache::of_this_user()?;
-    findings.push(Finding::new(
-        "managed cache",
-        Ok(cache.root().display().to_string()),
-    ));
+    findings.push(Finding::new("managed cache", describe_cache(cache.root())));
     let programs = Programs {
         paths: config.programs.clone(),
         ..Programs::default()
@@ -173,6 +172,12 @@ fn describe_engine(engine: &EngineProbe) -> std::result::Result<String, (String,
             format!("{version} answers, but not on this machine"),
             "processes are used; for containers use an engine of this machine".to_owned(),
         )),
+        EngineProbe::Silent { reason } if reason.contains("Permission denied") => Err((
+            reason.clone(),
+            "processes are used; for containers make yourself a member of the group that owns the \
+             socket (often `docker`: `sudo usermod -aG docker $USER`, then log in again)"
+                .to_owned(),
+        )),
         EngineProbe::Silent { reason } => Err((
             reason.clone(),
             "processes are used; for containers start Docker or Podman, or set `DOCKER_HOST`"
@@ -180,6 +185,20 @@ fn describe_engine(engine: &EngineProbe) -> std::result::Result<String, (String,
         )),
         EngineProbe::NotAsked => Ok("not asked".to_owned()),
     }
+}
+
+/// Where the cache is, or that it cannot be made: the nearest directory that is there decides.
+fn describe_cache(root: &Path) -> std::result::Result<String, (String, String)> {
+    let there = root.ancestors().find(|dir| dir.exists());
+    let usable = there
+        .is_some_and(|dir| dir.is_dir() && access(dir, Access::WRITE_OK | Access::EXEC_OK).is_ok());
+    if usable {
+        return Ok(root.display().to_string());
+    }
+    Err((
+        format!("`{}` cannot be made or written", root.display()),
+        "set `CLNRM_CACHE_DIR` to a directory that you may write".to_owned(),
+    ))
 }
 
 fn describe_image(image: &str, probe: &ImageProbe) -> Finding {
@@ -209,4 +228,35 @@ fn describe_program(name: &str, probe: ProgramProbe) -> Finding {
         )),
     };
     Finding::new(format!("program {name}"), state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_is_refused_is_no_engine_that_is_down() {
+        let fix = |reason: &str| {
+            let reason = reason.to_owned();
+            describe_engine(&EngineProbe::Silent { reason })
+                .unwrap_err()
+                .1
+        };
+        let denied = fix("unix:///var/run/docker.sock: Permission denied (os error 13)");
+        assert!(
+            denied.contains("the group that owns the socket"),
+            "{denied}"
+        );
+        assert!(fix("unix:///x: No such file").contains("start Docker"));
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_made_is_not_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(describe_cache(&dir.path().join("a/b")).is_ok());
+        let (_, fix) = describe_cache(&file.join("a")).unwrap_err();
+        assert!(fix.contains("CLNRM_CACHE_DIR"), "{fix}");
+    }
 }

@@ -1,6 +1,8 @@
 //! What each subcommand does.
 
+mod aside;
 pub mod clean;
+pub mod completions;
 pub mod doctor;
 pub mod fetch;
 pub mod list;
@@ -8,16 +10,19 @@ pub mod plan;
 pub mod plugins;
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use anstream::ColorChoice;
 use clnrm_runtime::config::Config;
 use clnrm_runtime::{CleanroomError, Result};
 
-use crate::cli::{Color, Command, PlanArgs, PlanFormat};
-use crate::coordinate::{self, Ended, discover};
-use crate::discover::Build;
+use self::aside::Aside;
+use crate::cli::{
+    CleanArgs, Color, Command, FetchArgs, PlanArgs, PlanFormat, PluginsArgs, ShowArgs,
+};
+use crate::console::{complain, print, stderr_is_colored};
+use crate::coordinate::{self, Discovery, Ended};
 use crate::exit;
-use crate::report::event::{Level, RunEvent};
 
 /// Does what the command line says.
 #[must_use]
@@ -36,86 +41,134 @@ pub fn execute(command: Command, color: Color) -> ExitCode {
     };
     let code = code.unwrap_or_else(|Ended { code, error }| {
         if let Some(error) = error {
-            anstream::eprintln!("{BAD}error{BAD:#}: {}", error.report());
+            complain(&error);
         }
         code
     });
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-const BAD: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
-
-async fn dispatch(command: Command, color: ColorChoice) -> Result<i32, Ended> {
+async fn dispatch(mut command: Command, color: ColorChoice) -> Result<i32, Ended> {
+    select(&mut command)?;
     match command {
         Command::Test(args) => coordinate::run(&args, color).await,
-        Command::Plan(args) => {
-            let plan = coordinate::plan(&args, tell_build).await?;
-            print(&match args.format {
-                PlanFormat::Text => plan::text(&plan),
-                PlanFormat::Json => plan::json(&plan).map_err(not_json)?,
-            });
-            Ok(exit::OK)
-        }
-        Command::List(args) => {
-            let tests = tests(&args).await?;
-            print(&match args.format {
-                PlanFormat::Text => list::text(&tests),
-                PlanFormat::Json => list::json(&tests).map_err(not_json)?,
-            });
-            Ok(if tests.is_empty() {
-                exit::NO_TESTS
-            } else {
-                exit::OK
-            })
-        }
-        Command::Plugins(args) => {
-            let plan = PlanArgs::of(args.selection.clone());
-            let plugins = plugins::Plugins::new(&coordinate::catalog(&plan, tell_build).await?)?;
-            print(&if args.json {
-                plugins.json().map_err(not_json)?
-            } else {
-                plugins.text()
-            });
-            Ok(exit::OK)
-        }
-        Command::Fetch(args) => {
-            fetch::fetch(&args, &config()?, |line| anstream::println!("{line}")).await?;
-            Ok(exit::OK)
-        }
-        Command::Clean(args) => {
-            let lines = clean::clean(&args).await?;
-            let verb = if args.dry_run {
-                "would remove"
-            } else {
-                "removed"
-            };
-            lines
-                .iter()
-                .for_each(|line| anstream::println!("{verb} {line}"));
-            if lines.is_empty() {
-                anstream::println!("nothing is left of earlier runs");
-            }
-            Ok(exit::OK)
-        }
+        Command::Plan(args) => plan_of(&args, color).await,
+        Command::List(args) => list_of(&args, color).await,
+        Command::Plugins(args) => plugins_of(&args, color).await,
+        Command::Fetch(args) => fetch_of(&args).await,
+        Command::Clean(args) => clean_of(&args).await,
         Command::Doctor(args) => {
             let findings = doctor::examine(&config()?).await?;
             print(&if args.json {
                 serde_json::to_string_pretty(&findings).map_err(not_json)?
             } else {
                 doctor::text(&findings)
-            });
+            })?;
             Ok(exit::OK)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut crate::cli::command(),
-                "cargo",
-                &mut std::io::stdout(),
-            );
+            print(&completions::script(shell))?;
             Ok(exit::OK)
         }
     }
+}
+
+/// Follows what stands after `--`, as far as it selects tests.
+fn select(command: &mut Command) -> Result<(), Ended> {
+    let taken = match command {
+        Command::Test(args) => args.plan.take_harness_args(),
+        Command::List(args) | Command::Plan(args) => args.plan.take_harness_args(),
+        _ => Ok(()),
+    };
+    taken.map_err(|error| Ended {
+        code: exit::BAD_FILTER,
+        error: Some(error),
+    })
+}
+
+async fn plan_of(args: &ShowArgs, color: ColorChoice) -> Result<i32, Ended> {
+    let mut aside = Aside::new(color)?;
+    let colored = stderr_is_colored(color);
+    let planned = coordinate::plan(&args.plan, colored, |event| aside.tell(event)).await;
+    aside.end();
+    let (discovery, plan) = planned?;
+    print(&match args.format {
+        PlanFormat::Text if plan.tests.is_empty() => String::new(),
+        PlanFormat::Text => plan::text(&plan),
+        PlanFormat::Json => plan::json(&plan).map_err(not_json)?,
+    })?;
+    some_test(&discovery)
+}
+
+async fn list_of(args: &ShowArgs, color: ColorChoice) -> Result<i32, Ended> {
+    let mut aside = Aside::new(color)?;
+    let colored = stderr_is_colored(color);
+    let listed = coordinate::list(&args.plan, colored, |event| aside.tell(event)).await;
+    aside.end();
+    let discovery = listed?;
+    let tests = &discovery.selected.tests;
+    print(&match args.format {
+        PlanFormat::Text => list::text(tests),
+        PlanFormat::Json => list::json(tests).map_err(not_json)?,
+    })?;
+    some_test(&discovery)
+}
+
+/// The code of a command that selects tests, of which there should be one.
+fn some_test(discovery: &Discovery) -> Result<i32, Ended> {
+    if discovery.selected.tests.is_empty() {
+        return Err(Ended {
+            code: exit::NO_TESTS,
+            error: Some(discovery.no_tests()),
+        });
+    }
+    Ok(exit::OK)
+}
+
+async fn plugins_of(args: &PluginsArgs, color: ColorChoice) -> Result<i32, Ended> {
+    let plan = PlanArgs::of(args.selection.clone());
+    let mut aside = Aside::new(color)?;
+    let colored = stderr_is_colored(color);
+    let catalog = coordinate::catalog(&plan, colored, |event| aside.tell(event)).await;
+    aside.end();
+    let plugins = plugins::Plugins::new(&catalog?)?;
+    print(&if args.json {
+        plugins.json().map_err(not_json)?
+    } else {
+        plugins.text()
+    })?;
+    Ok(exit::OK)
+}
+
+async fn fetch_of(args: &FetchArgs) -> Result<i32, Ended> {
+    // What cannot be told ends no download, and is an error once all is there.
+    let untold = OnceLock::new();
+    let tell = |line: String| {
+        if let Err(error) = print(&line) {
+            untold.get_or_init(|| error);
+        }
+    };
+    fetch::fetch(args, &config()?, tell).await?;
+    match untold.into_inner() {
+        Some(error) => Err(error.into()),
+        None => Ok(exit::OK),
+    }
+}
+
+async fn clean_of(args: &CleanArgs) -> Result<i32, Ended> {
+    let verb = if args.dry_run {
+        "would remove"
+    } else {
+        "removing"
+    };
+    let mut said = None;
+    let cleaned = clean::clean(args, |line| {
+        let now = print(&format!("{verb} {line}"));
+        said = Some(said.take().unwrap_or(Ok(())).and(now));
+    });
+    cleaned.await?;
+    said.unwrap_or_else(|| print("nothing is left of earlier runs"))?;
+    Ok(exit::OK)
 }
 
 /// The configuration of the directory that the command runs in.
@@ -124,26 +177,6 @@ fn config() -> Result<Config> {
         CleanroomError::validation_error("there is no current directory").with_source(error)
     })?;
     Config::find(&here, |name| std::env::var(name).ok())
-}
-
-async fn tests(args: &PlanArgs) -> Result<Vec<clnrm_runtime::plan::TestRequest>, Ended> {
-    let build = Build::new(args, false).map_err(Ended::without_metadata)?;
-    Ok(discover(args, &build, tell_build).await?.selected.tests)
-}
-
-/// Of a build that is not the point, only what goes wrong.
-fn tell_build(event: RunEvent) {
-    if let RunEvent::BuildMessage {
-        level: Level::Error,
-        text,
-    } = event
-    {
-        anstream::eprint!("{text}");
-    }
-}
-
-fn print(text: &str) {
-    anstream::println!("{}", text.trim_end());
 }
 
 fn not_json(error: serde_json::Error) -> Ended {

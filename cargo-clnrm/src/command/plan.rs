@@ -15,18 +15,19 @@ const DIM: Style = Style::new().dimmed();
 
 /// The plan as a program reads it.
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct Document {
     /// Of this form: 1.
     version: u32,
     #[serde(flatten)]
-    plan: &'a Plan,
+    plan: Plan,
 }
 
-/// The plan as JSON, versioned.
+/// The plan as JSON, versioned, without its secrets.
 ///
 /// # Errors
 /// When it cannot be written as JSON, which is a bug.
 pub fn json(plan: &Plan) -> serde_json::Result<String> {
+    let plan = plan.without_secrets();
     serde_json::to_string_pretty(&Document { version: 1, plan })
 }
 

@@ -8,10 +8,13 @@ use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::{ByHand, Engine, EngineParts, EventSink, Hooks, Keep};
 use clnrm_runtime::lifecycle::ResourceTracker;
 use clnrm_runtime::machine::Machine;
-use clnrm_runtime::plan::{PlanInput, plan};
+use clnrm_runtime::plan::{PlanInput, PlannedTest, plan};
 use clnrm_runtime::run::Run;
 use clnrm_runtime::service::{HealthStatus, InstanceId, OwnerId, ServiceHandle, Spec};
 use clnrm_runtime::{CleanroomError, Result};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::serve::{Ambient, AmbientStart};
 
@@ -22,7 +25,21 @@ pub(super) struct AmbientEngine {
     run: Arc<Run>,
     machine: Arc<Machine>,
     clock: Clock,
-    started: Mutex<BTreeMap<InstanceId, (Engine, OwnerId)>>,
+    started: Started,
+    /// Cancelled when the run ends: nothing starts any more.
+    closing: CancellationToken,
+    /// What is being started, or being given up.
+    starting: TaskTracker,
+}
+
+type Started = Arc<Mutex<BTreeMap<InstanceId, (Engine, OwnerId)>>>;
+
+/// A start by hand that nobody has the instance of yet.
+struct Starting {
+    machine: Arc<Machine>,
+    engine: Engine,
+    by_hand: ByHand,
+    started: Started,
 }
 
 impl AmbientEngine {
@@ -31,12 +48,17 @@ impl AmbientEngine {
             run,
             machine,
             clock,
-            started: Mutex::default(),
+            started: Started::default(),
+            closing: CancellationToken::new(),
+            starting: TaskTracker::new(),
         }
     }
 
-    fn started(&self) -> MutexGuard<'_, BTreeMap<InstanceId, (Engine, OwnerId)>> {
-        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Gives up what is being started, and waits until nothing is left of it.
+    pub(super) async fn close(&self) {
+        self.closing.cancel();
+        self.starting.close();
+        self.starting.wait().await;
     }
 
     fn engine(&self, hooks: Arc<dyn Hooks>) -> Engine {
@@ -51,51 +73,109 @@ impl AmbientEngine {
     }
 }
 
-#[async_trait]
-impl Ambient for AmbientEngine {
-    async fn start(&self, start: AmbientStart, hooks: Arc<dyn Hooks>) -> Result<ServiceHandle> {
-        let engine = self.engine(hooks);
-        let ByHand {
-            id,
-            request,
-            catalog,
-        } = ByHand::new(&start.name, &start.service_type, &start.spec)?;
-        let tests = [request];
-        let services = catalog.needed_by(&tests);
-        let probe = self
-            .machine
-            .probe(&services, Some(&engine), &|_| ())
-            .await?;
-        let preference = self.machine.config().backend;
-        let plan = plan(&PlanInput {
-            tests: &tests,
-            catalog: &catalog,
-            probe: &probe,
-            preference,
-        });
-        engine.extend(plan.clone());
-        let lost = || CleanroomError::internal_error("a plan without its only test");
-        let planned = plan.tests.first().ok_or_else(lost)?;
+impl Starting {
+    /// Starts it, unless `given_up` comes first: then nothing of it stays.
+    async fn run(self, given_up: impl Future<Output = ()>) -> Result<ServiceHandle> {
+        let planned = self.plan();
+        tokio::pin!(given_up);
+        let planned = tokio::select! {
+            planned = planned => planned?,
+            () = &mut given_up => return Err(nobody_waits()),
+        };
         let owner = OwnerId::Test {
             test: planned.test.clone(),
             attempt: 1,
         };
-        let leases = match engine.acquire(planned, 1).await {
-            Ok(leases) => leases,
-            Err(error) => {
-                engine.release(&owner, Keep::Nothing).await;
-                return Err(error);
-            }
+        let handle = tokio::select! {
+            handle = self.acquire(&planned) => handle,
+            () = given_up => Err(nobody_waits()),
         };
-        let handle = leases.get(id.as_str())?.ok_or_else(lost)?.handle;
-        self.started()
-            .insert(handle.instance().clone(), (engine, owner));
-        Ok(handle)
+        match handle {
+            Ok(handle) => {
+                lock(&self.started).insert(handle.instance().clone(), (self.engine, owner));
+                Ok(handle)
+            }
+            Err(error) => {
+                self.engine.release(&owner, Keep::Nothing).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn plan(&self) -> Result<PlannedTest> {
+        let tests = [self.by_hand.request.clone()];
+        let catalog = &self.by_hand.catalog;
+        let services = catalog.needed_by(&tests);
+        let engine = Some(&self.engine);
+        let probe = self.machine.probe(&services, engine, &|_| ()).await?;
+        let plan = plan(&PlanInput {
+            tests: &tests,
+            catalog,
+            probe: &probe,
+            preference: self.machine.config().backend,
+        });
+        self.engine.extend(plan.clone());
+        plan.tests.into_iter().next().ok_or_else(lost)
+    }
+
+    async fn acquire(&self, planned: &PlannedTest) -> Result<ServiceHandle> {
+        let leases = self.engine.acquire(planned, 1).await?;
+        let lease = leases.get(self.by_hand.id.as_str())?;
+        Ok(lease.ok_or_else(lost)?.handle)
+    }
+}
+
+fn lock(started: &Started) -> MutexGuard<'_, BTreeMap<InstanceId, (Engine, OwnerId)>> {
+    started.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lost() -> CleanroomError {
+    CleanroomError::internal_error("a plan without its only test")
+}
+
+fn nobody_waits() -> CleanroomError {
+    CleanroomError::service_error("the start was given up: nobody waits for it")
+}
+
+#[async_trait]
+impl Ambient for AmbientEngine {
+    async fn start(&self, start: AmbientStart, hooks: Arc<dyn Hooks>) -> Result<ServiceHandle> {
+        if self.closing.is_cancelled() {
+            return Err(CleanroomError::service_error(
+                "the run ends: nothing starts any more",
+            ));
+        }
+        let starting = Starting {
+            machine: Arc::clone(&self.machine),
+            engine: self.engine(hooks),
+            by_hand: ByHand::new(&start.name, &start.service_type, &start.spec)?,
+            started: Arc::clone(&self.started),
+        };
+        let (mut send, receive) = oneshot::channel();
+        let closing = self.closing.clone();
+        // Who asks may go at any await; what was begun for it must not stay.
+        self.starting.spawn(async move {
+            let given_up = async {
+                tokio::select! {
+                    () = send.closed() => {}
+                    () = closing.cancelled() => {}
+                }
+            };
+            let started = Arc::clone(&starting.started);
+            let handle = starting.run(given_up).await;
+            if let Err(Ok(handle)) = send.send(handle) {
+                let held = lock(&started).remove(handle.instance());
+                if let Some((engine, owner)) = held {
+                    engine.release(&owner, Keep::Nothing).await;
+                }
+            }
+        });
+        receive.await.unwrap_or_else(|_| Err(nobody_waits()))
     }
 
     async fn stop(&self, handle: &ServiceHandle) -> Result<()> {
         // What is not there any more has been stopped.
-        let Some((engine, owner)) = self.started().remove(handle.instance()) else {
+        let Some((engine, owner)) = lock(&self.started).remove(handle.instance()) else {
             return Ok(());
         };
         match engine
@@ -115,8 +195,7 @@ impl Ambient for AmbientEngine {
         _spec: &Spec,
         _hooks: Arc<dyn Hooks>,
     ) -> Result<HealthStatus> {
-        let started = self
-            .started()
+        let started = lock(&self.started)
             .get(handle.instance())
             .map(|(engine, _)| engine.clone());
         match started {

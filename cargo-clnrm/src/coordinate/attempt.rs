@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clnrm_runtime::clock::Clock;
-use clnrm_runtime::keeper::{Child, Exit, Keeper, Signal, Spawn, Stdio, Target};
+use clnrm_runtime::keeper::{Child, Exit, Keeper, Signal, Spawn, Stdio, Target, limit_hint};
 use clnrm_runtime::{CleanroomError, Result};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -70,7 +70,8 @@ impl Launch<'_> {
     ) -> Result<Ended> {
         let begun = Instant::now();
         let (mut streams, stdio) = self.stdio()?;
-        let child = self.keeper.spawn(self.spawn(), stdio).await?;
+        let child = self.keeper.spawn(self.spawn(), stdio).await;
+        let child = child.map_err(|error| self.binary.explain(error))?;
         let _joined = self.freezer.join(&child).await;
         let mut overran = None;
         let mut reports = 1_u32;
@@ -127,8 +128,10 @@ impl Launch<'_> {
     }
 
     fn stdio(&self) -> Result<(Vec<Capture>, Stdio)> {
-        let cannot = |error| {
-            CleanroomError::internal_error("cannot make the pipes of a test").with_source(error)
+        let cannot = |error: std::io::Error| {
+            CleanroomError::internal_error("cannot make the pipes of a test")
+                .with_hint(limit_hint(&error))
+                .with_source(error)
         };
         if self.capture {
             let (out, stdout) = Capture::new().map_err(cannot)?;
@@ -161,20 +164,11 @@ impl Launch<'_> {
     }
 
     fn spawn(&self) -> Spawn {
-        let mut args: Vec<OsString> = [self.name, "--exact", "--include-ignored", "--nocapture"]
-            .map(Into::into)
-            .into();
-        args.extend(self.args.iter().map(Into::into));
-        let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-        env.extend(
-            self.binary
-                .env
-                .iter()
-                .map(|(name, value)| (name.into(), value.into())),
-        );
-        env.extend(self.env.clone());
+        let one = [self.name, "--exact", "--include-ignored", "--nocapture"];
+        let all = one.into_iter().chain(self.args.iter().map(String::as_str));
+        let (program, args) = self.binary.command(all.map(OsString::from));
         Spawn {
-            program: self.binary.path.clone(),
+            program,
             args,
             env: self.env.clone(),
             workdir: self.binary.dir.clone(),

@@ -5,10 +5,12 @@ use std::time::Instant;
 use clnrm_runtime::CleanroomError;
 use tokio::sync::mpsc;
 
+use super::nothing::Nothing;
 use super::settings::Ended;
 use crate::cli::PlanArgs;
 use crate::discover::{
-    Build, BuildMessage, Discovered, SectionError, Selected, TestBinary, descriptors, graph, select,
+    Build, BuildMessage, Discovered, SectionError, Selected, Severity, TestBinary, descriptors,
+    graph, select,
 };
 use crate::exit;
 use crate::filter::{Filter, Selection};
@@ -30,6 +32,34 @@ impl Discovery {
     pub fn all(&self) -> impl Iterator<Item = &TestBinary> {
         let ours = self.binaries.iter().map(|found| &found.binary);
         ours.chain(&self.plain)
+    }
+
+    /// How many clnrm tests there are, selected or not.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.binaries.iter().map(|found| found.tests.len()).sum()
+    }
+
+    /// What to say where no test is selected, and none was to run.
+    #[must_use]
+    pub fn no_tests(&self) -> CleanroomError {
+        let nothing = Nothing {
+            clnrm: self.known(),
+            ..Nothing::default()
+        };
+        nothing.error().with_hint(match nothing.clnrm {
+            0 => "give a test the attribute `#[clnrm::test]`",
+            _ => "`cargo clnrm list` without words and `-E` shows them all",
+        })
+    }
+
+    /// What of the filters can select nothing, one warning each.
+    pub fn warnings(&self) -> impl Iterator<Item = RunEvent> {
+        let unmatched = self.selected.unmatched.iter();
+        unmatched.map(|unmatched| RunEvent::Notice {
+            level: Level::Warning,
+            text: unmatched.to_string(),
+        })
     }
 }
 
@@ -77,6 +107,8 @@ pub(super) fn filters(args: &PlanArgs) -> Result<Selection, Ended> {
         .collect::<Result<_, _>>()?;
     Ok(Selection {
         words: args.filters.clone(),
+        skip: args.skip.clone(),
+        exact: args.exact,
         filters,
     })
 }
@@ -92,10 +124,7 @@ pub async fn discover(
 ) -> Result<Discovery, Ended> {
     let filter = filters(args)?;
     let begun = Instant::now();
-    let command = format!(
-        "cargo test --no-run {}",
-        args.selection.to_cargo().join(" ")
-    );
+    let command = format!("cargo test --no-run {}", build.cargo_args().join(" "));
     tell(RunEvent::BuildStarted {
         command: command.trim_end().to_owned(),
     });
@@ -117,8 +146,12 @@ pub async fn discover(
                 current: name,
             });
         }
-        BuildMessage::Diagnostic { text, error } => {
-            let level = if error { Level::Error } else { Level::Warning };
+        BuildMessage::Diagnostic { text, severity } => {
+            let level = match severity {
+                Severity::Status => Level::Note,
+                Severity::Warning => Level::Warning,
+                Severity::Error => Level::Error,
+            };
             tell(RunEvent::BuildMessage { level, text });
         }
         BuildMessage::Binary(binary) => match descriptors(&binary.path) {

@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Freezer {
     clock: Clock,
+    /// Held while tests are stopped or let go on: one that joins meanwhile
+    /// would miss it.
+    turn: tokio::sync::Mutex<()>,
     /// The tests that run, by pid: it is theirs as long as they are held.
     tests: Mutex<BTreeMap<u32, Child>>,
 }
@@ -28,6 +31,7 @@ impl Freezer {
 
     /// Lets a test stand still whenever the run does, until this is dropped.
     pub(super) async fn join(&self, test: &Child) -> Joined<'_> {
+        let _turn = self.turn.lock().await;
         self.tests().insert(test.pid(), test.clone());
         let joined = Joined {
             freezer: self,
@@ -42,14 +46,21 @@ impl Freezer {
 
     /// Stops the tests and their time.
     pub(super) async fn freeze(&self) {
+        let _turn = self.turn.lock().await;
         self.clock.freeze();
         self.signal(Signal::Stop, self.all()).await;
     }
 
     /// Lets the tests go on, and their time.
     pub(super) async fn thaw(&self) {
+        let _turn = self.turn.lock().await;
         self.signal(Signal::Cont, self.all()).await;
         self.clock.thaw();
+    }
+
+    /// How many tests run.
+    pub(super) fn running(&self) -> usize {
+        self.tests().len()
     }
 
     async fn signal(&self, signal: Signal, tests: Vec<Child>) {

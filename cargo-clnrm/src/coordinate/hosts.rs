@@ -70,9 +70,11 @@ impl HostProcess for KeptHost {
 
 /// A test binary as a host, by one of its clnrm tests.
 pub(super) fn host_binary(binary: &TestBinary, test: &str) -> HostBinary {
+    let (path, args) = binary.command([]);
     HostBinary {
         id: binary.id.clone(),
-        path: binary.path.clone(),
+        path,
+        args,
         test: test.to_owned(),
         dir: binary.dir.clone(),
         env: environment(binary),

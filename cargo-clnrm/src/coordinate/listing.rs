@@ -3,6 +3,7 @@
 //! A binary is asked with `--list`, which runs none of its tests, once for
 //! each build of it, and never one without libtest's harness.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +22,9 @@ use crate::discover::{PlainTest, TestBinary, read_list};
 
 /// How long a list may take: it is a matter of milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How many lines are shown of what a binary said that cannot be listed.
+const LAST: usize = 20;
 
 /// The plain tests of one binary, or why they cannot be listed.
 pub(super) type Listed<'a> = (&'a TestBinary, Result<Vec<PlainTest>>);
@@ -89,11 +93,12 @@ async fn ask(keeper: &Keeper, binary: &TestBinary, more: &[&str]) -> Result<Stri
     };
     let pipes = |error| CleanroomError::internal_error("cannot make a pipe").with_source(error);
     let (mut out, stdout) = Capture::new().map_err(pipes)?;
-    let (_err, stderr) = Capture::new().map_err(pipes)?;
+    let (mut err, stderr) = Capture::new().map_err(pipes)?;
     let args = ["--list", "--format", "terse"].iter().chain(more);
+    let (program, args) = binary.command(args.map(OsString::from));
     let spawn = Spawn {
-        program: binary.path.clone(),
-        args: args.map(Into::into).collect(),
+        program,
+        args,
         env: environment(binary),
         workdir: binary.dir.clone(),
         user: None,
@@ -104,19 +109,17 @@ async fn ask(keeper: &Keeper, binary: &TestBinary, more: &[&str]) -> Result<Stri
         stdout,
         stderr,
     };
-    let child = keeper.spawn(spawn, stdio).await?;
+    let child = keeper.spawn(spawn, stdio).await;
+    let child = child.map_err(|error| binary.explain(error))?;
     let ended = timeout(PATIENCE, async {
         let exit = child.wait().await?;
         out.closed().await;
+        err.closed().await;
         Ok::<_, CleanroomError>(exit)
     });
     match ended.await {
         Ok(Ok(Exit::Code(0))) => Ok(out.text()),
-        Ok(Ok(exit)) => Err(cannot(CleanroomError::validation_error(format!(
-            "the tests of `{}` cannot be listed: it ended with code {}",
-            binary.id,
-            exit.code()
-        )))),
+        Ok(Ok(exit)) => Err(cannot(failed(&binary.id, exit, &err.text()))),
         Ok(Err(error)) => Err(error),
         Err(_) => {
             child.signal(Signal::Kill, Target::Tree).await?;
@@ -126,6 +129,23 @@ async fn ask(keeper: &Keeper, binary: &TestBinary, more: &[&str]) -> Result<Stri
                 PATIENCE.as_secs()
             ))))
         }
+    }
+}
+
+/// It ended otherwise than well, and what it said last.
+fn failed(id: &str, exit: Exit, stderr: &str) -> CleanroomError {
+    let how = match exit {
+        Exit::Code(code) => format!("with code {code}"),
+        Exit::Signal(signal) => format!("by signal {signal}"),
+    };
+    let error = CleanroomError::validation_error(format!(
+        "the tests of `{id}` cannot be listed: it ended {how}"
+    ));
+    let lines: Vec<_> = stderr.trim_end().lines().collect();
+    let last = lines.get(lines.len().saturating_sub(LAST)..);
+    match last.unwrap_or_default() {
+        [] => error,
+        last => error.with_context("stderr", last.join("\n")),
     }
 }
 
@@ -151,6 +171,19 @@ fn remember(file: &PathBuf, binary: &Path, tests: &[PlainTest]) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_fails_shows_what_was_said_last() {
+        let said: String = (0..30).map(|line| format!("line {line}\n")).collect();
+        let error = failed("a::it", Exit::Code(3), &said);
+        assert!(error.message().ends_with("it ended with code 3"));
+        let shown = error.context("stderr").unwrap();
+        assert!(
+            shown.starts_with("line 10\n") && shown.ends_with("line 29"),
+            "{shown}"
+        );
+        assert_eq!(failed("a::it", Exit::Signal(6), "").context("stderr"), None);
+    }
 
     #[test]
     fn a_list_holds_until_the_next_build() {

@@ -1,24 +1,47 @@
-//! What a run would do, without its tests: the plan, and what the binaries declare.
+//! What a run would do, without doing it: its tests, the plan, and what the binaries declare.
 
 use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::EventSink;
 use clnrm_runtime::plan::{Catalog, Plan};
 
-use super::discovery::discover;
+use super::discovery::{Discovery, discover};
 use super::settings::{Ended, Settings};
 use super::world::World;
 use crate::cli::PlanArgs;
 use crate::discover::Build;
 use crate::report::event::RunEvent;
 
+/// `cargo clnrm list`: the tests that a run would have, after building.
+///
+/// # Errors
+/// As a run before its tests.
+pub async fn list(
+    args: &PlanArgs,
+    colored: bool,
+    mut tell: impl FnMut(RunEvent),
+) -> Result<Discovery, Ended> {
+    let build = Build::new(args, colored).map_err(Ended::without_metadata)?;
+    let discovery = discover(args, &build, &mut tell).await?;
+    discovery.warnings().for_each(tell);
+    Ok(discovery)
+}
+
 /// `cargo clnrm plan`: what would run, after building and asking the machine.
 ///
 /// # Errors
 /// As a run before its tests.
-pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, Ended> {
-    let build = Build::new(args, false).map_err(Ended::without_metadata)?;
+pub async fn plan(
+    args: &PlanArgs,
+    colored: bool,
+    mut tell: impl FnMut(RunEvent),
+) -> Result<(Discovery, Plan), Ended> {
+    let build = Build::new(args, colored).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
-    let discovery = discover(args, &build, tell).await?;
+    let discovery = discover(args, &build, &mut tell).await?;
+    discovery.warnings().for_each(tell);
+    if discovery.selected.tests.is_empty() {
+        return Ok((discovery, Plan::default()));
+    }
     let world = World::begin(&settings, EventSink::default(), Clock::default()).await?;
     let planning = async {
         let catalog = world.describe(&discovery, build.target_dir()).await?;
@@ -28,7 +51,7 @@ pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, E
     let errors = world.leave().await;
     match errors.into_iter().next() {
         Some(error) => Err(error.into()),
-        None => Ok(planned?),
+        None => Ok((discovery, planned?)),
     }
 }
 
@@ -36,8 +59,12 @@ pub async fn plan(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Plan, E
 ///
 /// # Errors
 /// As a run before its tests.
-pub async fn catalog(args: &PlanArgs, tell: impl FnMut(RunEvent)) -> Result<Catalog, Ended> {
-    let build = Build::new(args, false).map_err(Ended::without_metadata)?;
+pub async fn catalog(
+    args: &PlanArgs,
+    colored: bool,
+    tell: impl FnMut(RunEvent),
+) -> Result<Catalog, Ended> {
+    let build = Build::new(args, colored).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
     let discovery = discover(args, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default(), Clock::default()).await?;

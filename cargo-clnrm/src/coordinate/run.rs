@@ -15,15 +15,17 @@ use clnrm_runtime::{CleanroomError, Result};
 use super::discovery::{Discovery, discover};
 use super::freezer::Freezer;
 use super::listing::plain_tests;
+use super::nothing::Nothing;
 use super::schedule::{Job, Rules, Stage};
 use super::settings::{Ended, Settings};
 use super::signal::{Interrupts, listen};
 use super::teller::Teller;
 use super::world::World;
 use crate::cli::{NoTests, RunArgs};
+use crate::console;
 use crate::discover::{Build, Plain, graph, select_plain};
 use crate::exit::{self, Seen};
-use crate::report::event::{Level, NotRun, Planned, RunEvent, Scope};
+use crate::report::event::{Again, Level, NotRun, Planned, RunEvent, Scope};
 use crate::report::{Options, Reporter, ShowProgress};
 
 /// `cargo clnrm test`. Returns the exit code, everything having been told.
@@ -32,9 +34,8 @@ use crate::report::{Options, Reporter, ShowProgress};
 /// Why there is no run at all.
 pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, Ended> {
     let begun = Instant::now();
-    let colored = color != anstream::ColorChoice::Never
-        && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let build = Build::new(&args.plan, colored).map_err(Ended::without_metadata)?;
+    let build = Build::new(&args.plan, console::stderr_is_colored(color))
+        .map_err(Ended::without_metadata)?;
     let settings = Settings::of_run(args, build.metadata())?;
     super::discovery::filters(&args.plan)?;
     let progress = if args.no_capture {
@@ -48,10 +49,8 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         targets: settings.reports.clone(),
         ..Options::default()
     };
-    let reporter = Reporter::new(&options).map_err(|error| {
-        CleanroomError::validation_error("cannot write a report").with_source(error)
-    })?;
-    let teller = Arc::new(Teller::new(begun, reporter));
+    let reporter = Reporter::new(&options).map_err(CleanroomError::from)?;
+    let teller = Arc::new(Teller::new(begun, reporter)?);
     let interrupts = Interrupts::default();
     let freezer = Arc::new(Freezer::default());
     let _listener = listen(
@@ -82,7 +81,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         error = world.keeper.died() => Err(keeper_died(error).into()),
     };
     let hosts = world.hosts.clone();
-    let ending = world.end(interrupts.kill.is_cancelled());
+    let ending = world.end(&interrupts.kill);
     let errors = tokio::select! {
         errors = ending => errors,
         () = interrupts.exit.cancelled() => return Ok(exit::INTERRUPTED),
@@ -90,7 +89,10 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
     if hosts.skewed() {
         whole.skewed.store(true, Ordering::Relaxed);
     }
-    Ok(whole.finish(ran, errors))
+    tokio::select! {
+        code = whole.finish(ran, errors) => Ok(code),
+        () = interrupts.exit.cancelled() => Ok(exit::INTERRUPTED),
+    }
 }
 
 struct Whole<'a> {
@@ -116,9 +118,9 @@ impl Whole<'_> {
             discovery = discovering => discovery?,
             () = self.interrupts.interrupt.cancelled() => return Ok(Vec::new()),
         };
-        for unmatched in &discovery.selected.unmatched {
-            self.teller.notice(Level::Warning, unmatched.to_string());
-        }
+        discovery
+            .warnings()
+            .for_each(|event| self.teller.tell(event));
         let planning = async {
             if discovery.selected.tests.is_empty() {
                 return Ok(Plan::default());
@@ -173,27 +175,14 @@ impl Whole<'_> {
     }
 
     fn no_tests(&self, discovery: &Discovery, plain: &Plain) -> Result<Vec<CleanroomError>, Ended> {
-        let known: usize = discovery
-            .binaries
-            .iter()
-            .map(|found| found.tests.len())
-            .sum();
-        let found = match known {
-            0 => "no clnrm test at all".to_owned(),
-            known => format!("{known} clnrm tests, of which the filters select none"),
+        let nothing = Nothing {
+            clnrm: discovery.known(),
+            plain: plain.tests.len(),
+            skipped: plain.skipped,
+            all: self.args.all,
+            not_run: self.not_run(discovery, plain),
         };
-        let hint = match plain.tests.len() {
-            0 if known == 0 => {
-                "give a test the attribute `#[clnrm::test]`, or allow it with `--no-tests=pass`"
-            }
-            0 => "see them all with `cargo clnrm list`, or allow it with `--no-tests=pass`",
-            _ => {
-                "`--all` runs the plain tests that the filters select; `--no-tests=pass` allows that there is none"
-            }
-        };
-        let error = CleanroomError::validation_error("there is no test to run")
-            .with_context("found", found)
-            .with_hint(hint);
+        let error = nothing.error();
         match self.args.no_tests {
             NoTests::Fail => Err(Ended {
                 code: exit::NO_TESTS,
@@ -243,6 +232,10 @@ impl Whole<'_> {
             binaries: jobs.iter().map(Job::binary).collect::<BTreeSet<_>>().len(),
             skipped: discovery.selected.skipped + if self.args.all { plain.skipped } else { 0 },
             not_run: self.not_run(discovery, plain),
+            again: Again {
+                flags: self.args.again(),
+                args: self.args.plan.test_args.clone(),
+            },
         });
     }
 
@@ -331,7 +324,11 @@ impl Whole<'_> {
     }
 
     /// Says how it ended, and returns the code.
-    fn finish(&self, ran: Result<Vec<CleanroomError>, Ended>, ending: Vec<CleanroomError>) -> i32 {
+    async fn finish(
+        &self,
+        ran: Result<Vec<CleanroomError>, Ended>,
+        ending: Vec<CleanroomError>,
+    ) -> i32 {
         let (stopped, mut errors) = match ran {
             Ok(errors) => (None, errors),
             Err(ended) => (Some(ended), Vec::new()),
@@ -361,15 +358,15 @@ impl Whole<'_> {
             exit_code: code,
             elapsed,
         });
-        let unwritten = self.teller.finish();
-        for error in &unwritten {
-            anstream::eprintln!("error: {error}");
+        let unwritten = self.teller.finish().await;
+        let code = match code {
+            exit::OK if !unwritten.is_empty() => exit::BAD_SETUP,
+            code => code,
+        };
+        for error in unwritten {
+            console::complain(&error.into());
         }
-        if code == exit::OK && !unwritten.is_empty() {
-            exit::BAD_SETUP
-        } else {
-            code
-        }
+        code
     }
 }
 

@@ -2,10 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -19,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::attempt::{Ended, Launch, phases};
+use super::evidence;
 use super::freezer::Freezer;
 use super::hosts::environment;
 use super::outcome::{Seen, status};
@@ -26,9 +23,7 @@ use super::signal::Interrupts;
 use super::slot::{Slot, Slots};
 use super::teller::{Teller, test_id};
 use crate::discover::TestBinary;
-use crate::report::event::{
-    Attempt, Kept, LogLine, Output, Phases, RunEvent, ServiceUse, Status, Stream, Until,
-};
+use crate::report::event::{Attempt, Output, Phases, RunEvent, Status};
 use crate::serve::Reception;
 
 /// How tests are run.
@@ -116,14 +111,22 @@ impl Stage {
         self: &Arc<Self>,
         jobs: Vec<Job>,
     ) -> Vec<clnrm_runtime::CleanroomError> {
-        let places = Arc::new(Semaphore::new(self.rules.threads));
+        let places = Arc::new(Semaphore::new(
+            self.rules.threads.min(Semaphore::MAX_PERMITS),
+        ));
         let mut running = JoinSet::new();
         for job in jobs {
             let place = tokio::select! {
                 place = Arc::clone(&places).acquire_owned() => place,
                 () = self.interrupts.interrupt.cancelled() => break,
             };
-            if self.stops_early() {
+            if self.interrupts.requested() {
+                break;
+            }
+            if self.rules.fail_fast && self.failed.load(Ordering::Relaxed) {
+                let running = self.rules.threads - places.available_permits() - 1;
+                let reason = "test failure".to_owned();
+                self.teller.tell(RunEvent::Cancelled { reason, running });
                 break;
             }
             let stage = Arc::clone(self);
@@ -144,10 +147,6 @@ impl Stage {
             }
         }
         errors
-    }
-
-    fn stops_early(&self) -> bool {
-        self.interrupts.requested() || (self.rules.fail_fast && self.failed.load(Ordering::Relaxed))
     }
 
     /// One test, attempt by attempt.
@@ -219,19 +218,28 @@ impl Stage {
             leaked: ended.leaked,
             no_service: progress.no_service,
         });
-        let keep = if attempt.status.is_success() {
+        let passed = attempt.status.is_success();
+        if !passed {
+            attempt.services = evidence::logs(&self.engine, &slot, since).await;
+        }
+        let keep = if passed || number < self.rules.attempts {
+            // What the next attempt needs may be just what this one holds.
             Keep::Nothing
-        } else if self.interrupts.requested() || number < self.rules.attempts {
-            // It is tried again, or it failed because somebody wants to leave.
+        } else if self.interrupts.requested() {
+            // It failed because somebody wants to leave.
             Keep::WhileTheRunLasts
         } else {
             self.rules.keep
         };
         if keep != Keep::Nothing {
-            attempt.services = self.logs(&slot, since).await;
-            attempt.kept = self.kept(&slot, keep);
+            attempt.kept = evidence::kept(&self.engine, &slot, keep);
         }
-        let errors = self.engine.release(&slot.owner(), keep).await;
+        let owner = slot.owner();
+        let errors = tokio::select! {
+            errors = self.engine.release(&owner, keep) => errors,
+            // The end of the run goes on with it, by force.
+            () = self.interrupts.kill.cancelled() => Vec::new(),
+        };
         attempt.phases = phases(&slot, &ended, Instant::now(), self.freezer.clock());
         attempt.output = ended.output;
         (attempt, errors)
@@ -281,122 +289,5 @@ impl Stage {
                 });
             })
             .await
-    }
-
-    /// The lines that each service the test used wrote since `since`.
-    async fn logs(&self, slot: &Slot, since: SystemTime) -> Vec<ServiceUse> {
-        let mut uses = Vec::new();
-        for handle in slot.progress().handles {
-            let lines = self
-                .engine
-                .logs(&handle, Some(since))
-                .await
-                .unwrap_or_default();
-            let log = lines.into_iter().map(|line| LogLine {
-                after: line.at.duration_since(since).unwrap_or_default(),
-                stream: match line.stream {
-                    clnrm_runtime::service::LogStream::Stdout => Stream::Stdout,
-                    clnrm_runtime::service::LogStream::Stderr => Stream::Stderr,
-                },
-                text: line.text,
-            });
-            let log = log.collect();
-            uses.push(ServiceUse {
-                service: handle.name().to_owned(),
-                instance: handle.instance().to_string(),
-                log,
-            });
-        }
-        uses
-    }
-
-    /// What a failed test leaves, and how to look at it. The addresses with
-    /// their passwords go to a file that is the user's alone: reports are read
-    /// by others.
-    fn kept(&self, slot: &Slot, keep: Keep) -> Vec<Kept> {
-        let until = match keep {
-            Keep::AfterTheRun => Until::Cleaned,
-            _ => Until::RunEnds,
-        };
-        let book = self.engine.run().dir().join(CONNECT);
-        let kept = slot.progress().handles.into_iter().map(|handle| {
-            let url = handle.url().ok();
-            if let Some(url) = &url
-                && let Err(error) = note(&book, &slot.planned.test.to_string(), handle.name(), url)
-            {
-                tracing::warn!(%error, "cannot write down how to connect");
-            }
-            Kept {
-                service: handle.name().to_owned(),
-                instance: handle.instance().to_string(),
-                slice: handle.slice().map(|slice| slice.id.name.clone()),
-                connect: url.iter().map(|url| without_password(url)).collect(),
-                passwords: url
-                    .filter(|url| without_password(url) != *url)
-                    .map(|_| book.clone()),
-                until,
-            }
-        });
-        kept.collect()
-    }
-}
-
-/// The file in the directory of a run that has whole addresses.
-const CONNECT: &str = "connect";
-
-/// Appends a line to the file of addresses: test, service, address.
-fn note(book: &Path, test: &str, service: &str, url: &str) -> std::io::Result<()> {
-    let mut file = File::options()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(book)?;
-    file.write_all(format!("{test}\t{service}\t{url}\n").as_bytes())
-}
-
-/// A URL that can be shown: `***` stands for its password.
-fn without_password(url: &str) -> String {
-    let shown = || {
-        let (scheme, rest) = url.split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let (userinfo, _) = authority.rsplit_once('@')?;
-        let (user, _) = userinfo.split_once(':')?;
-        let after = rest.get(userinfo.len()..)?;
-        Some(format!("{scheme}://{user}:***{after}"))
-    };
-    shown().unwrap_or_else(|| url.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shown_url_has_no_password() {
-        let check = |url, expected| assert_eq!(without_password(url), expected);
-        check("postgres://u:p@h:1/d?a=b@c", "postgres://u:***@h:1/d?a=b@c");
-        check("redis://:p%40@h:1/3", "redis://:***@h:1/3");
-        check("postgres://u:a@b:c@h/d", "postgres://u:***@h/d");
-        check("http://h:1/a:b@c", "http://h:1/a:b@c");
-        check("http://u@h", "http://u@h");
-        check("unix:/tmp/s", "unix:/tmp/s");
-    }
-
-    #[test]
-    fn whole_addresses_are_the_user_s_alone() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let dir = tempfile::tempdir().unwrap();
-        let book = dir.path().join(CONNECT);
-        note(&book, "shop::it a", "db", "postgres://u:p@h/1").unwrap();
-        note(&book, "shop::it b", "db", "postgres://u:p@h/2").unwrap();
-        let text = std::fs::read_to_string(&book).unwrap();
-        assert_eq!(text.lines().count(), 2);
-        assert!(
-            text.starts_with("shop::it a\tdb\tpostgres://u:p@h/1\n"),
-            "{text}"
-        );
-        let mode = std::fs::metadata(&book).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -1,6 +1,7 @@
 //! What Ctrl-C means the first, second and third time, what Ctrl-Z and the other signals mean.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clnrm_runtime::{CleanroomError, Result};
 use rustix::process::{Signal, getpid, kill_process};
@@ -11,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::freezer::Freezer;
 use super::teller::Teller;
 use crate::report::event::RunEvent;
+
+/// Within what time a second SIGTERM is the first one.
+const ECHO: Duration = Duration::from_millis(250);
 
 /// The wishes to end, one more urgent than the other.
 #[derive(Debug, Clone, Default)]
@@ -60,13 +64,14 @@ pub(super) fn listen(
     let mut inbox = Inbox::new()?;
     let task = tokio::spawn(async move {
         let mut times = 0_u32;
+        let mut terminated = None;
         loop {
-            let running = || {
-                let counts = teller.counts();
-                counts.tests.saturating_sub(counts.finished())
-            };
+            let running = || freezer.running();
             match inbox.next().await {
                 Wish::End(signal) => {
+                    if is_echo(&mut terminated, signal) {
+                        continue;
+                    }
                     times = times.saturating_add(1);
                     teller.tell(RunEvent::Interrupted {
                         signal: signal.to_owned(),
@@ -78,6 +83,7 @@ pub(super) fn listen(
                 Wish::Freeze => {
                     freezer.freeze().await;
                     teller.tell(RunEvent::Frozen { running: running() });
+                    teller.settle().await;
                     inbox.stand_still().await;
                     freezer.thaw().await;
                     teller.tell(RunEvent::Thawed { running: running() });
@@ -86,6 +92,16 @@ pub(super) fn listen(
         }
     });
     Ok(Listener(task))
+}
+
+/// Whether it is the same wish once more: `timeout` sends SIGTERM to its
+/// command, and at once to the command's group.
+fn is_echo(terminated: &mut Option<Instant>, signal: &str) -> bool {
+    let last = match signal {
+        "SIGTERM" => terminated.replace(Instant::now()),
+        _ => None,
+    };
+    last.is_some_and(|last| last.elapsed() < ECHO)
 }
 
 /// What a signal asks for.
@@ -144,5 +160,21 @@ impl Inbox {
         if kill_process(getpid(), Signal::STOP).is_ok() {
             self.go_on.recv().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sigterm_that_follows_at_once_is_the_same_wish() {
+        let mut terminated = None;
+        assert!(!is_echo(&mut terminated, "SIGTERM"));
+        assert!(is_echo(&mut terminated, "SIGTERM"));
+        assert!(!is_echo(&mut terminated, "SIGINT"));
+        assert!(!is_echo(&mut terminated, "SIGINT"));
+        terminated = Instant::now().checked_sub(ECHO);
+        assert!(!is_echo(&mut terminated, "SIGTERM"));
     }
 }

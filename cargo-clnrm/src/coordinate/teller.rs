@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use clnrm_runtime::engine::{EngineEvent, InstanceEvent, LeakEvent, LeaseEvent, LeaseState};
 use clnrm_runtime::lifecycle::LifecycleState;
 use clnrm_runtime::plan::LeaseMode;
 use clnrm_runtime::service::{InstanceKey, OwnerId, RunId};
+use clnrm_runtime::{CleanroomError, Result};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::report::event::{
     Counts, Envelope, InstanceDurations, InstanceState, Leaked, Lease, Level, ResourceKind,
@@ -16,32 +19,58 @@ use crate::report::event::{
 };
 use crate::report::{ReportError, Reporter};
 
+/// How long the reporter may take to write what a person should read now.
+const MOMENT: Duration = Duration::from_millis(500);
+
 /// Stamps events and hands them to the reporter, one at a time.
+///
+/// The reporter has a thread of its own: a terminal or a pipe that nobody
+/// reads must not hold the run, nor the signals that would end it.
 pub(super) struct Teller {
     begun: Instant,
     inside: Mutex<Inside>,
+    reporter: mpsc::Sender<Letter>,
+}
+
+/// What the reporter is handed.
+enum Letter {
+    Event(Box<Envelope>),
+    /// To answer once everything before it is written.
+    Settle(oneshot::Sender<()>),
+    /// To write what is written at the end.
+    Finish(oneshot::Sender<Vec<ReportError>>),
 }
 
 struct Inside {
     run: String,
-    reporter: Option<Reporter>,
     tally: Tally,
     /// How long the images of instances took to pull, by the instances' keys.
     pulls: BTreeMap<String, Duration>,
 }
 
 impl Teller {
-    pub(super) fn new(begun: Instant, reporter: Reporter) -> Self {
+    /// Hands everything to `reporter`.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub(super) fn new(begun: Instant, reporter: Reporter) -> Result<Self> {
         let inside = Inside {
             run: String::new(),
-            reporter: Some(reporter),
             tally: Tally::default(),
             pulls: BTreeMap::new(),
         };
-        Self {
+        let (send, receive) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("report".to_owned())
+            .spawn(move || write(reporter, &receive))
+            .map_err(|error| {
+                CleanroomError::internal_error("cannot start the reporter").with_source(error)
+            })?;
+        Ok(Self {
             begun,
             inside: Mutex::new(inside),
-        }
+            reporter: send,
+        })
     }
 
     /// Says which run it is.
@@ -54,9 +83,20 @@ impl Teller {
         let mut inside = self.inside();
         inside.tally.observe(&event);
         let envelope = Envelope::new(&inside.run, self.begun.elapsed(), event);
-        if let Some(reporter) = &mut inside.reporter {
-            reporter.emit(&envelope);
-        }
+        self.hand(Letter::Event(Box::new(envelope)));
+    }
+
+    /// Waits until a person can have read everything, if that takes a moment.
+    pub(super) async fn settle(&self) {
+        let (send, receive) = oneshot::channel();
+        self.hand(Letter::Settle(send));
+        // Where nobody reads there is nothing to wait for.
+        let _ = timeout(MOMENT, receive).await;
+    }
+
+    fn hand(&self, letter: Letter) {
+        // The reporter is gone when the reports are written: it was told to go.
+        let _ = self.reporter.send(letter);
     }
 
     /// Says how long the image of a planned instance took to pull.
@@ -99,11 +139,10 @@ impl Teller {
     }
 
     /// Writes the reports that are written at the end.
-    pub(super) fn finish(&self) -> Vec<ReportError> {
-        let reporter = self.inside().reporter.take();
-        reporter
-            .and_then(|reporter| reporter.finish().err())
-            .unwrap_or_default()
+    pub(super) async fn finish(&self) -> Vec<ReportError> {
+        let (send, receive) = oneshot::channel();
+        self.hand(Letter::Finish(send));
+        receive.await.unwrap_or_default()
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -116,6 +155,22 @@ impl fmt::Debug for Teller {
         f.debug_struct("Teller")
             .field("begun", &self.begun)
             .finish_non_exhaustive()
+    }
+}
+
+/// What the thread of the reporter does.
+fn write(mut reporter: Reporter, letters: &mpsc::Receiver<Letter>) {
+    while let Ok(letter) = letters.recv() {
+        match letter {
+            Letter::Event(envelope) => reporter.emit(&envelope),
+            // Whoever asked may have stopped waiting.
+            Letter::Settle(done) => drop(done.send(())),
+            Letter::Finish(done) => {
+                let errors = reporter.finish().err().unwrap_or_default();
+                let _ = done.send(errors);
+                return;
+            }
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use clnrm_runtime::program::Programs;
 use clnrm_runtime::protocol::Skew;
 use clnrm_runtime::run::{Run, sweep_stale};
 use clnrm_runtime::{CleanroomError, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio_util::sync::CancellationToken;
 
 use super::ambient::AmbientEngine;
 use super::discovery::Discovery;
@@ -20,7 +22,7 @@ use super::hosts::{KeptHosts, host_binary};
 use super::leases::Leases;
 use super::settings::Settings;
 use super::slot::Slots;
-use crate::describe::DescribeCache;
+use crate::describe::{DescribeCache, start_digest};
 use crate::serve::{HostPool, Limits, Reception, Server};
 
 /// What a run stands on. The keeper comes first and goes last.
@@ -32,6 +34,7 @@ pub(super) struct World {
     pub(super) hosts: HostPool,
     pub(super) machine: Arc<Machine>,
     pub(super) engine: Engine,
+    ambient: Arc<AmbientEngine>,
     pub(super) slots: Arc<Slots>,
     server: Server,
 }
@@ -68,11 +71,9 @@ impl World {
             tracker: ResourceTracker::default(),
             clock: clock.clone(),
         });
-        hosts.with_ambient(Arc::new(AmbientEngine::new(
-            Arc::clone(&run),
-            Arc::clone(&machine),
-            clock,
-        )));
+        let ambient = AmbientEngine::new(Arc::clone(&run), Arc::clone(&machine), clock);
+        let ambient = Arc::new(ambient);
+        hosts.with_ambient(Arc::clone(&ambient) as _);
         let slots = Arc::new(Slots::default());
         let leases = Leases {
             engine: engine.clone(),
@@ -86,6 +87,7 @@ impl World {
             hosts,
             machine,
             engine,
+            ambient,
             slots,
             server,
         })
@@ -121,14 +123,16 @@ impl World {
                     .map(|test| test.test_name())
                     .unwrap_or_default();
                 let host = host_binary(&found.binary, test);
-                if let Some(services) = cache.get(path) {
+                let by = [&[host.path.clone().into_os_string()], &host.args[..]].concat();
+                let started = start_digest(&host.env, &by);
+                if let Some(services) = cache.get(path, &started) {
                     self.hosts
                         .assign(&host, services.iter().map(|service| service.id.clone()));
                     return (id, Ok(services));
                 }
                 let described = self.hosts.describe(&host).await;
                 if let Ok(services) = &described {
-                    cache.put(path, services);
+                    cache.put(path, &started, services);
                 }
                 (id, described)
             }
@@ -168,15 +172,26 @@ impl World {
     }
 
     /// Stops everything, hosts and keeper included, but for what is kept after
-    /// the run. Returns what went wrong, leaks first of all.
-    pub(super) async fn end(self, hard: bool) -> Vec<CleanroomError> {
-        let mut errors = self.engine.shutdown(hard).await;
+    /// the run. `kill` is when nobody has patience any more. Returns what went
+    /// wrong, leaks first of all.
+    pub(super) async fn end(self, kill: &CancellationToken) -> Vec<CleanroomError> {
+        // What plugin code starts by hand is in no table of the run's engine.
+        self.ambient.close().await;
+        let mut errors = tokio::select! {
+            biased;
+            // It overtakes the other, wherever that is.
+            errors = async { kill.cancelled().await; self.engine.shutdown(true).await } => errors,
+            errors = self.engine.shutdown(false) => errors,
+        };
         if self.engine.keeps() {
             self.hosts.dismiss().await;
             errors.extend(self.server.stop().await.err());
-            // A keeper that cannot be kept removes everything, as ever.
-            let kept = match self.run.keep(self.keeper.pid()) {
-                Ok(()) => self.keeper.keep().await,
+            // The mark comes second: who finds it asks the keeper to end, and
+            // one that does not stay yet would not hear it. A keeper that
+            // cannot be kept removes everything, as ever.
+            let pid = self.keeper.pid();
+            let kept = match self.keeper.keep().await {
+                Ok(()) => self.run.keep(pid).inspect_err(|_| ask_to_end(pid)),
                 Err(error) => Err(error),
             };
             errors.extend(kept.err());
@@ -190,11 +205,32 @@ impl World {
     /// Returns what went wrong.
     pub(super) async fn leave(self) -> Vec<CleanroomError> {
         self.hosts.dismiss().await;
-        let errors = [
-            self.server.stop().await.err(),
-            self.keeper.dismiss().await.err(),
-            self.run.end().err(),
-        ];
-        errors.into_iter().flatten().collect()
+        let stopped = self.server.stop().await;
+        let dismissed = self.keeper.dismiss().await;
+        let killed = match dismissed {
+            Ok(()) => Ok(()),
+            // What had detached itself is nobody's child now.
+            Err(_) => kill_all(Arc::clone(&self.run)).await,
+        };
+        let ended = self.run.end();
+        let results = [stopped, dismissed, killed, ended];
+        results.into_iter().filter_map(Result::err).collect()
+    }
+}
+
+/// Kills what a run's keeper would have.
+async fn kill_all(run: Arc<Run>) -> Result<()> {
+    let killing = tokio::task::spawn_blocking(move || run.kill_all());
+    killing.await.unwrap_or_else(|error| {
+        Err(CleanroomError::internal_error("the removal of processes ended").with_source(error))
+    })
+}
+
+/// Has a keeper that stays remove everything: without its mark nobody would
+/// find it. It answered a moment ago, so that the pid is still its own.
+fn ask_to_end(keeper: u32) {
+    let pid = i32::try_from(keeper).ok().and_then(Pid::from_raw);
+    if let Some(Err(error)) = pid.map(|pid| kill_process(pid, Signal::TERM)) {
+        tracing::warn!(keeper, %error, "a keeper without a mark cannot be ended");
     }
 }

@@ -1,13 +1,15 @@
 //! A test binary: what cargo says of it, and how cargo would run it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use cargo_metadata::{Artifact, Metadata, Package, TargetKind};
+use cargo_metadata::{Artifact, BuildScript, Metadata, Package, PackageId, TargetKind};
+use clnrm_runtime::CleanroomError;
 
 use super::doctest::has_doctests;
 use super::manifest::harnessless;
-use super::{Built, Libraries};
+use super::{Built, Libraries, Runner};
 
 /// A binary that cargo builds for tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct TestBinary {
     pub id: String,
     /// The package's name.
     pub package: String,
+    /// The package, as cargo's messages name it.
+    pub package_id: PackageId,
     /// The target's name.
     pub target: String,
     /// What kind of target it is.
@@ -30,7 +34,9 @@ pub struct TestBinary {
     pub doctests: bool,
     /// The environment that cargo gives tests at run time. It is whole once
     /// it has [what the build made](Self::complete).
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, OsString>,
+    /// What cargo would run it by. Known when it is [complete](Self::complete).
+    pub runner: Option<Runner>,
 }
 
 /// What kind of target a test binary is of.
@@ -105,6 +111,7 @@ impl TestBinary {
         Some(Self {
             id,
             package: name,
+            package_id: package.id.clone(),
             target,
             kind,
             path,
@@ -112,24 +119,80 @@ impl TestBinary {
             harness,
             doctests,
             env,
+            runner: None,
         })
     }
 
-    /// Names in its environment what the build has made: all programs of the
-    /// workspace, as a service of one package may be a program of another, and
-    /// the libraries.
+    /// Adds to its environment what the build has made: all programs of the
+    /// workspace, as a service of one package may be a program of another, the
+    /// libraries, and what the package's build script says. What cargo's
+    /// configuration says comes last and replaces none of that, as in cargo.
     pub fn complete(&mut self, built: &Built) {
-        let libraries = built.libraries.variable(&self.path, Libraries::present());
-        self.env.extend(libraries);
         for ((owner, name), path) in &built.programs.0 {
-            let path = path.display().to_string();
             if *owner == self.package {
                 let own = format!("CARGO_BIN_EXE_{name}");
-                self.env.insert(own, path.clone());
+                self.env.insert(own, path.into());
             }
             let variable = clnrm_runtime::config::bin_variable(owner, name);
-            self.env.insert(variable, path);
+            self.env.insert(variable, path.into());
         }
+        let script = built.scripts.0.get(&self.package_id).into_iter().flatten();
+        self.add(script.cloned());
+        self.add(built.libraries.variable(&self.path, Libraries::present()));
+        self.add(built.config.env.clone());
+        self.runner = built.config.runner.clone();
+    }
+
+    /// Adds variables that are not there yet.
+    fn add(&mut self, variables: impl IntoIterator<Item = (String, OsString)>) {
+        for (name, value) in variables {
+            self.env.entry(name).or_insert(value);
+        }
+    }
+
+    /// What runs it with `args`: a program and all arguments of that.
+    #[must_use]
+    pub fn command(&self, args: impl IntoIterator<Item = OsString>) -> (PathBuf, Vec<OsString>) {
+        match &self.runner {
+            None => (self.path.clone(), args.into_iter().collect()),
+            Some(Runner { program, args: own }) => {
+                let path = self.path.clone().into_os_string();
+                let all = own.iter().cloned().chain([path]).chain(args);
+                (program.clone(), all.collect())
+            }
+        }
+    }
+
+    /// Says of an error of its start by what it was to be run.
+    #[must_use]
+    pub fn explain(&self, error: CleanroomError) -> CleanroomError {
+        let Some(runner) = &self.runner else {
+            return error;
+        };
+        error
+            .with_context("test binary", self.path.display())
+            .with_hint(format!(
+                "`{}` is the `runner` of cargo's configuration (`target.….runner`, `CARGO_TARGET_…_RUNNER`): mend it there",
+                runner.program.display()
+            ))
+    }
+}
+
+/// What the build scripts of a build say: the variables of each package.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scripts(BTreeMap<PackageId, Vec<(String, OsString)>>);
+
+impl Scripts {
+    /// Adds what one says. Of a package whose script ran twice, for the host
+    /// and for the target, the last counts, as for nextest.
+    pub(super) fn add(&mut self, script: &BuildScript) {
+        let out_dir = script.out_dir.clone().into_std_path_buf();
+        let out_dir = ("OUT_DIR".to_owned(), out_dir.into_os_string());
+        // Cargo lets the last win that a script says of one variable.
+        let said = script.env.iter().rev();
+        let said = said.map(|(name, value)| (name.clone(), value.into()));
+        let variables = std::iter::once(out_dir).chain(said).collect();
+        self.0.insert(script.package_id.clone(), variables);
     }
 }
 
@@ -159,8 +222,11 @@ fn package_of<'a>(artifact: &Artifact, metadata: &'a Metadata) -> Option<&'a Pac
 }
 
 /// What cargo sets for tests at run time, besides what it compiled in.
-fn package_env(package: &Package, dir: String) -> BTreeMap<String, String> {
+fn package_env(package: &Package, dir: String) -> BTreeMap<String, OsString> {
     let version = &package.version;
+    let file = |path: &Option<cargo_metadata::camino::Utf8PathBuf>| {
+        path.as_ref().map(ToString::to_string).unwrap_or_default()
+    };
     let pairs = [
         ("CARGO_MANIFEST_DIR", dir),
         ("CARGO_MANIFEST_PATH", package.manifest_path.to_string()),
@@ -187,6 +253,8 @@ fn package_env(package: &Package, dir: String) -> BTreeMap<String, String> {
             "CARGO_PKG_LICENSE",
             package.license.clone().unwrap_or_default(),
         ),
+        ("CARGO_PKG_LICENSE_FILE", file(&package.license_file)),
+        ("CARGO_PKG_README", file(&package.readme)),
         (
             "CARGO_PKG_RUST_VERSION",
             package
@@ -198,6 +266,6 @@ fn package_env(package: &Package, dir: String) -> BTreeMap<String, String> {
     ];
     pairs
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
+        .map(|(name, value)| (name.to_owned(), value.into()))
         .collect()
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use super::{Libraries, Programs, TestBinary, library};
+use super::{CargoConfig, Libraries, Programs, Scripts, TestBinary, library};
 use crate::cli::{PlanArgs, Selection};
 
 /// What a build says while it goes on.
@@ -29,12 +29,41 @@ pub enum BuildMessage {
     Diagnostic {
         /// The text.
         text: String,
-        /// Whether it is an error.
-        error: bool,
+        /// How bad it is.
+        severity: Severity,
     },
     /// A test binary exists. It can be read; to be run it needs the
     /// rest of what is [`Built`], some of which may still be in the making.
     Binary(Box<TestBinary>),
+}
+
+/// How bad it is what cargo or the compiler says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// How far cargo is.
+    Status,
+    /// A warning, and whatever the compiler says that is no error.
+    Warning,
+    /// An error.
+    Error,
+}
+
+impl Severity {
+    /// That of a line of cargo's own, after one of `before`: the lines that explain follow the one that says it.
+    fn of_line(line: &str, before: Self) -> Self {
+        let line = anstream::adapter::strip_str(line).to_string();
+        // A verb ends in the twelfth column: `   Compiling clnrm v2.0.0`.
+        let verb = line.get(..12).map(str::trim_start).unwrap_or_default();
+        let is_verb = verb.starts_with(char::is_uppercase)
+            && verb.chars().all(char::is_alphabetic)
+            && line.get(12..13) == Some(" ");
+        match line.trim_start() {
+            said if said.starts_with("error") => Self::Error,
+            said if said.starts_with("warning") => Self::Warning,
+            _ if is_verb => Self::Status,
+            _ => before,
+        }
+    }
 }
 
 /// What a build has come to.
@@ -46,6 +75,10 @@ pub struct Built {
     pub programs: Programs,
     /// Where its dynamic libraries are.
     pub libraries: Libraries,
+    /// What its build scripts give to tests.
+    pub scripts: Scripts,
+    /// What cargo's configuration gives to tests.
+    pub config: CargoConfig,
     /// What the compiler has said.
     told: BTreeSet<String>,
 }
@@ -54,6 +87,7 @@ pub struct Built {
 #[derive(Debug, Clone)]
 pub struct Build {
     selection: Selection,
+    offline: bool,
     metadata: Metadata,
     colored: bool,
 }
@@ -75,22 +109,29 @@ impl Build {
         if let Some(path) = &selection.manifest_path {
             command.manifest_path(path);
         }
+        // It has no flag for it, and reads the variable as the flag is read.
+        if let Some(dir) = &selection.target_dir {
+            command.env("CARGO_TARGET_DIR", dir);
+        }
         let mut options = Vec::new();
         options.extend(selection.locked.then(|| "--locked".to_owned()));
         options.extend(selection.frozen.then(|| "--frozen".to_owned()));
+        options.extend(args.offline.then(|| "--offline".to_owned()));
         let metadata = command.other_options(options).exec().map_err(|error| {
             let cannot = CleanroomError::validation_error("cargo cannot read the workspace");
-            let cannot = match error {
+            match error {
                 cargo_metadata::Error::CargoMetadata { stderr } => {
                     let said = stderr.trim();
-                    cannot.with_context("cargo", said.strip_prefix("error: ").unwrap_or(said))
+                    cannot
+                        .with_context("cargo", said.strip_prefix("error: ").unwrap_or(said))
+                        .with_hint(what_helps(said))
                 }
                 error => cannot.with_source(error),
-            };
-            cannot.with_hint("run it from inside a cargo workspace, or give `--manifest-path`")
+            }
         })?;
         Ok(Self {
             selection,
+            offline: args.offline,
             metadata,
             colored,
         })
@@ -108,6 +149,14 @@ impl Build {
         self.metadata.target_directory.as_std_path()
     }
 
+    /// The selection, as `cargo test` takes it.
+    #[must_use]
+    pub fn cargo_args(&self) -> Vec<String> {
+        let mut args = self.selection.to_cargo();
+        args.extend(self.offline.then(|| "--offline".to_owned()));
+        args
+    }
+
     /// Builds, and sends what happens as it happens.
     ///
     /// # Errors
@@ -121,7 +170,7 @@ impl Build {
         let mut command = Command::from(cargo());
         command
             .args(["test", "--no-run", "--message-format", format])
-            .args(self.selection.to_cargo());
+            .args(self.cargo_args());
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -132,6 +181,8 @@ impl Build {
         let stderr = child.stderr.take();
         let progress = tokio::spawn(relay_errors(stderr, messages.clone()));
         let compiler = tokio::spawn(library::of_the_compiler());
+        let target = self.selection.target.clone();
+        let config = tokio::task::spawn_blocking(move || CargoConfig::find(target.as_deref()));
         let mut built = Built::default();
         if let Some(stdout) = child.stdout.take() {
             let mut lines = BufReader::new(stdout).lines();
@@ -144,7 +195,16 @@ impl Build {
         let _ = progress.await;
         // Where it cannot be asked, the tests that need its libraries say so.
         if let Ok(Some(dir)) = compiler.await {
-            built.libraries.add(dir);
+            built.libraries.add_compiler(dir);
+        }
+        built.config = config.await.map_err(|error| {
+            CleanroomError::internal_error("cargo's configuration got lost").with_source(error)
+        })?;
+        for note in &built.config.notes {
+            let _ = messages.send(BuildMessage::Diagnostic {
+                text: format!("warning: {note}\n"),
+                severity: Severity::Warning,
+            });
         }
         built.success = status.success();
         Ok(built)
@@ -175,14 +235,18 @@ impl Build {
             }
             Message::BuildScriptExecuted(script) => {
                 built.libraries.add_script(&script, self.target_dir());
+                built.scripts.add(&script);
             }
             Message::CompilerMessage(message) => {
                 let message = message.message;
-                let error = matches!(message.level, DiagnosticLevel::Error | DiagnosticLevel::Ice);
+                let severity = match message.level {
+                    DiagnosticLevel::Error | DiagnosticLevel::Ice => Severity::Error,
+                    _ => Severity::Warning,
+                };
                 let text = message.rendered.unwrap_or(message.message);
                 // A library is compiled twice, without its tests and with them.
                 if built.told.insert(text.clone()) {
-                    tell(BuildMessage::Diagnostic { text, error });
+                    tell(BuildMessage::Diagnostic { text, severity });
                 }
             }
             _ => {}
@@ -197,91 +261,25 @@ async fn relay_errors(
 ) {
     let Some(stderr) = stderr else { return };
     let mut lines = BufReader::new(stderr).lines();
+    let mut severity = Severity::Status;
     while let Ok(Some(text)) = lines.next_line().await {
-        let error = text.trim_start().starts_with("error");
+        severity = Severity::of_line(&text, severity);
         let _ = messages.send(BuildMessage::Diagnostic {
             text: format!("{text}\n"),
-            error,
+            severity,
         });
+    }
+}
+
+/// What helps when cargo cannot read a workspace: its own words say which manifest
+/// is wrong, where it found one.
+fn what_helps(said: &str) -> &'static str {
+    if said.contains("could not find `Cargo.toml`") || said.contains("manifest path `") {
+        "run it from inside a cargo workspace, or give `--manifest-path`"
+    } else {
+        "mend what cargo names; `cargo metadata --no-deps` says whether it can read the workspace"
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use cargo_metadata::MetadataCommand;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn target(kind: &str, name: &str) -> Value {
-        json!({
-            "kind": [kind], "crate_types": ["bin"], "name": name, "src_path": "/w/a/it.rs",
-            "edition": "2024", "doc": false, "doctest": false, "test": true,
-        })
-    }
-
-    fn artifact(package: &str, kind: &str, name: &str, test: bool) -> String {
-        json!({
-            "reason": "compiler-artifact",
-            "package_id": package,
-            "manifest_path": format!("/w/{package}/Cargo.toml"),
-            "target": target(kind, name),
-            "profile": {
-                "opt_level": "0", "debuginfo": 2, "debug_assertions": true,
-                "overflow_checks": true, "test": test,
-            },
-            "features": [],
-            "filenames": [],
-            "executable": format!("/w/target/{name}"),
-            "fresh": false,
-        })
-        .to_string()
-    }
-
-    fn build() -> Build {
-        let packages = ["a", "b"].map(|name| {
-            json!({
-                "name": name, "version": "0.1.0", "id": name, "dependencies": [], "targets": [],
-                "features": {}, "manifest_path": format!("/w/{name}/Cargo.toml"),
-            })
-        });
-        let metadata = json!({
-            "packages": packages, "workspace_members": ["a", "b"], "resolve": null,
-            "workspace_default_members": ["a", "b"], "target_directory": "/w/target",
-            "version": 1, "workspace_root": "/w", "metadata": null,
-        });
-        Build {
-            selection: Selection::default(),
-            metadata: MetadataCommand::parse(metadata.to_string()).unwrap(),
-            colored: false,
-        }
-    }
-
-    #[test]
-    fn a_binary_is_told_at_once_and_gets_the_programs_at_the_end() {
-        let build = build();
-        let (send, mut receive) = mpsc::unbounded_channel();
-        let mut built = Built::default();
-        build.message(&artifact("a", "test", "it", true), &send, &mut built);
-        assert!(matches!(
-            receive.try_recv().unwrap(),
-            BuildMessage::Compiled { .. }
-        ));
-        let BuildMessage::Binary(mut binary) = receive.try_recv().unwrap() else {
-            panic!("no binary");
-        };
-        for (package, name) in [("a", "own"), ("b", "other")] {
-            build.message(&artifact(package, "bin", name, false), &send, &mut built);
-            // The unit tests of a program are no program.
-            build.message(&artifact(package, "bin", name, true), &send, &mut built);
-        }
-        assert_eq!(binary.id, "a::it");
-        assert_eq!(binary.env.get("CARGO_BIN_EXE_own"), None);
-        binary.complete(&built);
-        let path = |variable: &str| binary.env.get(variable).map(String::as_str);
-        assert_eq!(path("CARGO_BIN_EXE_own"), Some("/w/target/own"));
-        assert_eq!(path("CARGO_BIN_EXE_other"), None);
-        let of_other = clnrm_runtime::config::bin_variable("b", "other");
-        assert_eq!(path(&of_other), Some("/w/target/other"));
-    }
-}
+mod tests;

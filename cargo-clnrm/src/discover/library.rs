@@ -17,9 +17,14 @@ const VARIABLE: &str = if cfg!(target_os = "macos") {
     "LD_LIBRARY_PATH"
 };
 
-/// The directories of a build, in the order in which they are searched.
+/// The directories of a build.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Libraries(Vec<PathBuf>);
+pub struct Libraries {
+    /// What build scripts say, in the order in which it is searched.
+    scripts: Vec<PathBuf>,
+    /// The compiler's own, searched after what was built.
+    compiler: Option<PathBuf>,
+}
 
 impl Libraries {
     /// Adds what a build script says, of it what lies below `target_dir`:
@@ -29,17 +34,15 @@ impl Libraries {
             // `native=/path`, or the path alone.
             let path = path.as_str();
             let path = Path::new(path.split_once('=').map_or(path, |(_, path)| path));
-            if path.starts_with(target_dir) {
-                self.add(path.to_owned());
+            if path.starts_with(target_dir) && !self.scripts.iter().any(|dir| dir == path) {
+                self.scripts.push(path.to_owned());
             }
         }
     }
 
-    /// Adds a directory, once.
-    pub(super) fn add(&mut self, dir: PathBuf) {
-        if !self.0.contains(&dir) {
-            self.0.push(dir);
-        }
+    /// Adds the directory of the compiler's own.
+    pub(super) fn add_compiler(&mut self, dir: PathBuf) {
+        self.compiler = Some(dir);
     }
 
     /// The variable for a binary at `path`, before what it is in `present`.
@@ -47,12 +50,20 @@ impl Libraries {
         &self,
         path: &Path,
         present: Option<OsString>,
-    ) -> Option<(String, String)> {
-        let beside = path.ancestors().skip(1).take(2).map(Path::to_owned);
+    ) -> Option<(String, OsString)> {
+        let mut beside: Vec<_> = path
+            .ancestors()
+            .skip(1)
+            .take(2)
+            .map(Path::to_owned)
+            .collect();
+        // Cargo has `debug` before `debug/deps`.
+        beside.reverse();
         let present = present.unwrap_or_default();
         let present = std::env::split_paths(&present).filter(|dir| !dir.as_os_str().is_empty());
-        let dirs = self.0.iter().cloned().chain(beside).chain(present);
-        let value = std::env::join_paths(dirs).ok()?.into_string().ok()?;
+        let scripts = self.scripts.iter().cloned();
+        let built = scripts.chain(beside).chain(self.compiler.clone());
+        let value = std::env::join_paths(built.chain(present)).ok()?;
         Some((VARIABLE.to_owned(), value))
     }
 
@@ -94,13 +105,13 @@ mod tests {
         }));
         let mut libraries = Libraries::default();
         libraries.add_script(&script.unwrap(), Path::new("/t"));
-        libraries.add("/rust/lib".into());
-        libraries.add("/rust/lib".into());
+        libraries.add_compiler("/rust/lib".into());
         let path = Path::new("/t/debug/deps/it");
         let of = |present: Option<&str>| libraries.variable(path, present.map(OsString::from));
-        let ours = "/t/out/lib:/t/other:/rust/lib:/t/debug/deps:/t/debug";
+        let ours = "/t/out/lib:/t/other:/t/debug:/t/debug/deps:/rust/lib";
         assert_eq!(of(None).unwrap().1, ours);
         assert_eq!(of(Some("")).unwrap().1, ours);
-        assert_eq!(of(Some("/opt/lib")).unwrap().1, format!("{ours}:/opt/lib"));
+        let all = format!("{ours}:/opt/lib");
+        assert_eq!(of(Some("/opt/lib")).unwrap().1, *all);
     }
 }

@@ -2,6 +2,7 @@
 
 mod binary;
 mod build;
+mod config;
 mod doctest;
 mod library;
 mod manifest;
@@ -9,8 +10,9 @@ mod plain;
 mod section;
 mod select;
 
-pub use binary::{Programs, TestBinary, TestKind};
-pub use build::{Build, BuildMessage, Built};
+pub use binary::{Programs, Scripts, TestBinary, TestKind};
+pub use build::{Build, BuildMessage, Built, Severity};
+pub use config::{CargoConfig, Runner};
 pub use library::Libraries;
 pub use plain::{PlainTest, read_list};
 pub use section::{SectionError, descriptors};

@@ -194,6 +194,9 @@ mod tests {
         let binary = TestBinary {
             id: "shop::it".to_owned(),
             package: "shop".to_owned(),
+            package_id: cargo_metadata::PackageId {
+                repr: "shop".to_owned(),
+            },
             target: "it".to_owned(),
             kind: TestKind::Test,
             path: "/target/it".into(),
@@ -201,6 +204,7 @@ mod tests {
             harness: true,
             doctests: false,
             env: BTreeMap::new(),
+            runner: None,
         };
         let tests = vec![
             test("cart::adds", "redis", false),
@@ -218,6 +222,7 @@ mod tests {
                 .map(|text| Filter::parse(text).unwrap())
                 .into_iter()
                 .collect(),
+            ..Selection::default()
         };
         let selected = select(&discovered(), &filter, ignored, &Graph::default());
         let names = selected
@@ -254,8 +259,8 @@ mod tests {
         let check = |expression: Option<&str>, ignored, expected: &[&str]| {
             let filters = expression.map(|text| Filter::parse(text).unwrap());
             let filter = Selection {
-                words: Vec::new(),
                 filters: filters.into_iter().collect(),
+                ..Selection::default()
             };
             let plain = select_plain(&listed, &filter, ignored, &Graph::default());
             let names: Vec<_> = plain.tests.iter().map(|it| it.name.as_str()).collect();

@@ -88,6 +88,7 @@ fn select(words: &[&str], expressions: &[&str]) -> String {
             .iter()
             .map(|text| Filter::parse(text).unwrap_or_else(|error| panic!("{error}")))
             .collect(),
+        ..Selection::default()
     };
     selected(&selection, None)
 }
@@ -224,11 +225,31 @@ fn words_are_one_choice_and_expressions_another_and_both_must_hold() {
 }
 
 #[test]
+fn words_to_skip_are_parts_of_names_or_whole_names() {
+    let check = |words: &[&str], skip: &[&str], exact, expected: &str| {
+        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let selection = Selection {
+            words: owned(words),
+            skip: owned(skip),
+            exact,
+            filters: vec![Filter::parse("package(shop)").unwrap()],
+        };
+        assert!(!selection.is_everything());
+        assert_eq!(selected(&selection, None), expected, "{words:?} {skip:?}");
+    };
+    let (create, list) = ("shop::it orders::create", "shop::it orders::list");
+    check(&["orders"], &["list", "x"], false, create);
+    check(&["orders", "orders::list"], &[], true, list);
+    check(&["orders::list"], &["list"], true, list);
+    check(&["orders::list"], &["orders::list"], true, "");
+}
+
+#[test]
 fn default_is_what_the_configuration_says() {
     let default = Filter::parse_default("kind(bin)").unwrap();
     let selection = Selection {
-        words: Vec::new(),
         filters: vec![Filter::parse("default() | kind(lib) - package(core)").unwrap()],
+        ..Selection::default()
     };
     assert_eq!(
         selected(&selection, Some(&default)),
@@ -240,8 +261,8 @@ fn default_is_what_the_configuration_says() {
 fn a_default_that_names_itself_ends() {
     let default = Filter::parse("default() & kind(bin)").unwrap();
     let selection = Selection {
-        words: Vec::new(),
         filters: vec![Filter::parse("default()").unwrap()],
+        ..Selection::default()
     };
     assert_eq!(
         selected(&selection, Some(&default)),

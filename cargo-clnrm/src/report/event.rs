@@ -131,6 +131,9 @@ pub enum RunEvent {
         skipped: usize,
         /// What `cargo test` would run and this run does not.
         not_run: NotRun,
+        /// How a test of it is run again.
+        #[serde(default)]
+        again: Again,
     },
     /// An image is being pulled; once a second or so.
     PullProgress {
@@ -247,6 +250,17 @@ pub enum RunEvent {
         #[serde(rename = "elapsed_ms", with = "millis")]
         elapsed: Duration,
     },
+}
+
+/// What `cargo clnrm test` takes to run a test of the run once more, besides
+/// the test's own filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// What is selected and how it is built: `-p`, `--release`, `--all`, …
+    pub flags: Vec<String>,
+    /// What follows `--`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
 }
 
 /// How bad a message is.

@@ -1,7 +1,7 @@
 //! A JUnit file, as CI systems read it: a suite for each binary, a case for each test.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use quick_junit::{
 };
 
 use super::event::{Attempt, Envelope, RunEvent, ServiceUse, Status, TestId};
+use super::file;
 
 /// Gathers the results of tests for the file that is written at the end.
 #[derive(Debug, Default)]
@@ -60,7 +61,7 @@ impl Junit {
             .and_then(|(started_at, _)| started_at.parse().ok());
         report.time = self.elapsed;
         for (binary_id, tests) in &self.tests {
-            let mut suite = TestSuite::new(binary_id.as_str());
+            let mut suite = TestSuite::new(xml(binary_id));
             for (test, attempts) in tests {
                 if let Some(case) = self.case(test, attempts) {
                     suite.add_test_case(case);
@@ -71,25 +72,17 @@ impl Junit {
         report
     }
 
-    /// Writes the file. It appears at once and complete, or not at all.
+    /// Writes the file. It appears at once and complete, or not at all. What is there and no file, such as a pipe, is
+    /// written to.
     ///
     /// # Errors
     /// When the file or its directory cannot be written.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(directory)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".junit-")
-            .tempfile_in(directory)?;
+        let mut content = Vec::new();
         self.report()
-            .serialize(&mut file)
+            .serialize(&mut content)
             .map_err(io::Error::other)?;
-        file.flush()?;
-        file.persist(path)?;
-        Ok(())
+        file::save(path, &content)
     }
 
     /// A case for a test: of one that failed, the first attempt is the case and the others are reruns; of one that
@@ -107,16 +100,16 @@ impl Junit {
             Some((kind, ty)) => {
                 let mut failure = TestCaseStatus::non_success(kind);
                 let (message, description) = described(&main.attempt);
-                failure.set_type(ty).set_message(message);
+                failure.set_type(ty).set_message(xml(&message));
                 if let Some(description) = description {
-                    failure.set_description(description);
+                    failure.set_description(xml(&description));
                 }
                 failure
             }
         };
         case_status.add_reruns(others.iter().filter_map(|other| self.rerun(other)));
-        let mut case = TestCase::new(test.name.as_str(), case_status);
-        case.set_classname(test.binary_id.as_str());
+        let mut case = TestCase::new(xml(&test.name), case_status);
+        case.set_classname(xml(&test.binary_id));
         case.set_time(main.attempt.phases.active());
         case.timestamp = self.began(main).and_then(|time| time.parse().ok());
         if !status.is_success() {
@@ -134,12 +127,12 @@ impl Junit {
         let (stdout, stderr) = output(&case.attempt);
         rerun
             .set_type(ty)
-            .set_message(message)
+            .set_message(xml(&message))
             .set_time(case.attempt.phases.active());
         rerun.system_out = stdout;
         rerun.system_err = stderr;
         if let Some(description) = description {
-            rerun.set_description(description);
+            rerun.set_description(xml(&description));
         }
         rerun.timestamp = self.began(case).and_then(|time| time.parse().ok());
         Some(rerun)
@@ -206,8 +199,13 @@ fn output(attempt: &Attempt) -> (Option<XmlString>, Option<XmlString>) {
         .filter(|service| !service.log.is_empty());
     let logs: String = logs.map(log).collect();
     let stderr = format!("{}{logs}", attempt.output.stderr);
-    let text = |text: &str| (!text.is_empty()).then(|| XmlString::new(text));
+    let text = |text: &str| (!text.is_empty()).then(|| xml(text));
     (text(&attempt.output.stdout), text(&stderr))
+}
+
+/// A text as XML may have it. `XmlString` takes control characters out and leaves the two that Unicode calls no characters.
+fn xml(text: &str) -> XmlString {
+    XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
 fn log(service: &ServiceUse) -> String {
@@ -252,7 +250,7 @@ mod tests {
                     </flakyFailure>
                 </testcase>
                 <testcase name="carts::hangs" classname="shop::it" timestamp="2026-01-02T02:04:08.880+00:00" time="0.100">
-                    <failure message="the test ran longer than it may" type="test timeout"/>
+                    <failure message="the test ran longer than it may (hint: look at what it waits for, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)" type="test timeout"/>
                 </testcase>
                 <testcase name="carts::leaks" classname="shop::it" timestamp="2026-01-02T02:04:07.680+00:00" time="0.100"/>
                 <testcase name="carts::never" classname="shop::it" timestamp="2026-01-02T02:04:07.530+00:00" time="0.100">
@@ -287,6 +285,28 @@ mod tests {
             </testsuite>
         </testsuites>
         "#);
+    }
+
+    #[test]
+    fn no_output_makes_the_file_malformed() {
+        let odd = "\0\u{1b}[1m\u{7f}\u{fffe}]]>\u{ffff}";
+        let panic = format!("thread 'a' (7) panicked at src/lib.rs:1:2{odd}:\nboom{odd}\n");
+        let attempt = |number, max| {
+            let mut attempt = sample::failed_with_everything();
+            (attempt.attempt, attempt.attempts) = (number, max);
+            attempt.test.name.push_str(odd);
+            attempt.output.stdout = odd.to_owned();
+            attempt.output.stderr.clone_from(&panic);
+            attempt
+        };
+        let events = [
+            sample::at(1, RunEvent::TestAttempt(attempt(1, 2))),
+            sample::at(2, RunEvent::TestFinished(attempt(2, 2))),
+        ];
+        let xml = of(&events).report().to_string().unwrap();
+        assert_eq!(xml.matches("boom").count(), 4, "{xml}");
+        let bad = |c: char| matches!(c, '\0' | '\u{1b}' | '\u{fffe}' | '\u{ffff}');
+        assert!(!xml.contains(bad), "{xml:?}");
     }
 
     #[test]

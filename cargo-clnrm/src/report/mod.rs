@@ -20,6 +20,7 @@
 //! [`event::RunEvent::BuildMessage`], and where tests write to it themselves, [`ShowProgress::Never`] is for them.
 
 pub mod event;
+mod file;
 pub mod junit;
 pub mod live;
 pub mod ndjson;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::event::{
-    Attempt, Envelope, InstanceDurations, InstanceState, Kept, Leaked, Lease, Level, LogLine,
-    NotRun, Output, Part, Phases, Planned, ResourceKind, RunEvent, Scope, ServiceChange,
+    Again, Attempt, Envelope, InstanceDurations, InstanceState, Kept, Leaked, Lease, Level,
+    LogLine, NotRun, Output, Part, Phases, Planned, ResourceKind, RunEvent, Scope, ServiceChange,
     ServiceUse, Status, Stream, Tally, TestId, Until,
 };
 
@@ -57,6 +57,10 @@ pub(super) fn run_started(tests: usize) -> RunEvent {
         binaries: 2,
         skipped: 1,
         not_run: NotRun::default(),
+        again: Again {
+            flags: ["-p", "shop"].map(str::to_owned).into(),
+            args: Vec::new(),
+        },
     }
 }
 

@@ -30,15 +30,15 @@ static REDACTED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"-server` \d+(\.\d+)+", "-server` VERSION"),
         (r"\b\d+(\.\d+)? (ms|s)\b", "TIME"),
         (r"\b\d+(\.\d+)?(ms|µs|s)\b", "TIME"),
-        (r"clnrm-[0-9a-f]{12}", "clnrm-RUN"),
-        (r"clnrm_[0-9a-f]{12}", "clnrm_RUN"),
-        (r"\b[0-9a-f]{12}(-\d+)?\b", "RUN"),
+        (r"clnrm-[0-9a-f]{16}", "clnrm-RUN"),
+        (r"clnrm_[0-9a-f]{16}", "clnrm_RUN"),
+        (r"-[0-9a-f]{16}\b", "-HASH"),
+        (r"\b[0-9a-f]{16}(-\d+)?\b", "RUN"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"pid:? \d+", "pid PID"),
         (r"\(\d+\) panicked", "(TID) panicked"),
         (r"/tmp/c-\w+/", "/tmp/PLACE/"),
         (r"rust-lang/rust/[0-9a-f]+", "RUST"),
-        (r"-[0-9a-f]{16}\b", "-HASH"),
         (r"\d+:[CMS] \d+ \w+ \d{4} [\d:.]+", "REDIS"),
         (r"process \d+ \(\S+\)", "process PID (NAME)"),
         (r"/usr/\S*bin/", "BIN/"),
@@ -213,7 +213,7 @@ fn an_external_server_with_another_password() {
 }
 
 /// A project without anything but a test, to be run instead of the sample.
-fn small_project(test: &str, config: &str) -> tempfile::TempDir {
+pub(crate) fn small_project(test: &str, config: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let manifest =
         "[package]\nname = \"small\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
@@ -273,14 +273,22 @@ fn a_binary_of_another_version() {
 /// Asked for a description, and asked for a hook by a run that knows the description from an earlier one.
 #[test]
 fn a_host_of_another_version() {
-    Project::shared().forget_description_of_skew();
+    Project::shared().forget("describe", "skew");
     let args = ["--test", "skew", "-E", "test(=needs_its_plugin)"];
+    let place = tempfile::tempdir().unwrap();
+    let switch = place.path().join("switch");
+    // The same in each run: a description holds in one environment.
     let skewed = |command: &mut Command| {
-        command.env("SAMPLE_SKEW", "1");
+        command
+            .env("SAMPLE_SKEW", &switch)
+            .env("SAMPLE_SOCKET", "unused");
     };
+    fs::write(&switch, "").unwrap();
     check_with("host_skew_at_describe", Backend::Process, &args, 92, skewed);
-    let described = Run::start(Backend::Process, &args).end();
+    fs::remove_file(&switch).unwrap();
+    let described = Run::start_with(Backend::Process, &args, skewed).end();
     assert_eq!(described.status.code(), Some(0), "{}", described.stderr);
+    fs::write(&switch, "").unwrap();
     // Its words have those of a server in them, so they are no snapshot.
     let later = Run::start_with(Backend::Process, &args, skewed).end();
     assert_eq!(later.status.code(), Some(92), "{}", later.stderr);

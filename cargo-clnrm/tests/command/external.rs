@@ -1,5 +1,6 @@
 //! A server that is somebody else's: used where a variable names it, and left as it was.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -72,6 +73,11 @@ fn an_external_server_is_used_and_left_as_it_was() {
     let mut server = Server::start();
     let mut own = server.client().get_connection().unwrap();
     let _: () = own.set("key", "mine").unwrap();
+    // A slice of a run of another machine, which may live.
+    let select = |number: u32| redis::cmd("SELECT").arg(number).to_owned();
+    let _: () = select(15).query(&mut own).unwrap();
+    let elsewhere = "clnrm_ba98765476543210_3";
+    let _: () = own.hset("clnrm:slices", 5, elsewhere).unwrap();
     let args = ["--test", "outcomes", "-E", "test(=passes)"];
     let mut run = Run::start_with(Backend::Docker, &args, |command| {
         command.env("CLNRM_REDIS_URL", server.url());
@@ -90,7 +96,10 @@ fn an_external_server_is_used_and_left_as_it_was() {
     assert_eq!(server.child.try_wait().unwrap(), None);
     let users: Vec<String> = server.ask(&["ACL", "USERS"]).unwrap();
     assert_eq!(users, ["default"]);
+    let claims: BTreeMap<u32, String> = own.hgetall("clnrm:slices").unwrap();
+    assert_eq!(claims, BTreeMap::from([(5, elsewhere.to_owned())]));
+    let _: () = select(0).query(&mut own).unwrap();
     assert_eq!(own.get::<_, String>("key").unwrap(), "mine");
     let databases: String = server.ask(&["INFO", "keyspace"]).unwrap();
-    assert_eq!(databases.matches("db").count(), 1, "{databases}");
+    assert_eq!(databases.matches("db").count(), 2, "{databases}");
 }

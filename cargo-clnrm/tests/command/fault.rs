@@ -172,3 +172,24 @@ fn a_killed_keeper_leaves_no_shared_memory() {
         Process::signal(scene.run.keeper().pid, Signal::KILL);
     });
 }
+
+/// Without a pid namespace it is nobody's child any more.
+#[test]
+fn a_killed_keeper_leaves_nothing_that_detached_itself() {
+    let (mut scene, _) = Scene::new(
+        Backend::Process,
+        "detaches_a_child",
+        "redis-server",
+        Powers::NoNamespaces,
+    );
+    // Nobody waits for it to become what it will be.
+    let traces = scene.run.wait_for(|run| {
+        let traces = Traces::of(run, Backend::Process);
+        let detached = traces.processes("sleep").next().is_some();
+        detached.then_some(traces)
+    });
+    let begun = Instant::now();
+    Process::signal(scene.run.keeper().pid, Signal::KILL);
+    scene.run.end();
+    traces.nothing_is_left(begun);
+}

@@ -68,3 +68,19 @@ fn without_the_command_a_body_that_blocks_ends_its_process() {
         "test `limits::body_blocks` runs longer than its 1s; a thread cannot be killed, so the process ends",
     );
 }
+
+/// The panic of a set-up is none of the body.
+#[test]
+fn a_set_up_that_panics_is_no_test_that_should() {
+    let said = "the set-up of test `limits::should_panic_and_is_not_set_up` panicked: no luck";
+    check_plain("should_panic_and_is_not_set_up", said);
+    let args = [
+        "--test",
+        "limits",
+        "-E",
+        "test(=should_panic_and_is_not_set_up)",
+    ];
+    let Ended { status, stderr } = Run::start(Backend::Process, &args).end();
+    assert_eq!(status.code(), Some(100), "{stderr}");
+    assert!(stderr.contains(said), "{stderr}");
+}

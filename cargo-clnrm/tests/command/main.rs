@@ -2,11 +2,17 @@
 //! things die.
 
 #[cfg(test)]
+mod again;
+#[cfg(test)]
+mod answer;
+#[cfg(test)]
 mod backend;
 #[cfg(test)]
 mod bystander;
 #[cfg(test)]
 mod discover;
+#[cfg(test)]
+mod environment;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
@@ -24,6 +30,8 @@ mod leftovers;
 #[cfg(test)]
 mod limit;
 #[cfg(test)]
+mod obstacle;
+#[cfg(test)]
 mod outcome;
 #[cfg(test)]
 mod plain;
@@ -35,3 +43,5 @@ mod process;
 mod project;
 #[cfg(test)]
 mod run;
+#[cfg(test)]
+mod runner;

@@ -22,6 +22,29 @@ fn plain_tests_run_with_all_and_are_counted_without() {
 }
 
 #[test]
+fn what_stands_after_two_dashes_selects_as_in_libtest() {
+    let select = |words: &[&str]| {
+        let args = [&["--test", "errors", "--all"], words].concat();
+        let Ended { status, stderr } = Run::start(Backend::Process, &args).end();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        stderr
+    };
+    // The other that is called so is `plain_and_ignored`.
+    for words in [
+        &["plain", "--run-ignored=all", "--", "--exact"][..],
+        &["--", "plain", "--include-ignored", "--skip", "_ignored"],
+        &["--", "plain", "--ignored", "--show-output"],
+    ] {
+        let stderr = select(words);
+        assert!(stderr.contains("1 test run: 1 passed"), "{stderr}");
+    }
+    let args = ["plain", "--all", "--", "--nocapture"];
+    let Ended { status, stderr } = Run::start(Backend::Process, &args).end();
+    assert_eq!(status.code(), Some(94), "{stderr}");
+    assert!(stderr.contains("give `--no-capture` before"), "{stderr}");
+}
+
+#[test]
 fn reports_tell_of_the_run_its_services_and_its_tests() {
     let dir = tempfile::tempdir().unwrap();
     let (json, junit) = (

@@ -74,20 +74,23 @@ impl Project {
         command
     }
 
-    /// Makes the command ask a host what the services of the target `skew` are.
-    pub(crate) fn forget_description_of_skew(&self) {
-        let Ok(remembered) = fs::read_dir(self.dir.join("target/clnrm/describe")) else {
+    /// Makes the command ask a binary what it remembers of it: `describe` its services, `list` its tests.
+    pub(crate) fn forget(&self, what: &str, target: &str) {
+        let dir = self.dir.join("target/clnrm").join(what);
+        let Ok(remembered) = fs::read_dir(dir) else {
             return;
         };
+        let start = format!("{target}-");
         for entry in remembered {
             let path = entry.unwrap().path();
             if path
                 .file_name()
                 .unwrap()
                 .to_string_lossy()
-                .starts_with("skew-")
+                .starts_with(&start)
             {
-                fs::remove_file(path).unwrap();
+                // Another run may be writing it anew.
+                let _ = fs::remove_file(path);
             }
         }
     }
@@ -156,7 +159,8 @@ impl Project {
 fn manifest() -> String {
     let root = workspace().display().to_string();
     format!(
-        "[package]\nname = \"sample\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
+        "[package]\nname = \"sample\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\
+         description = \"two\\nlines\"\nlicense-file = \"src/lib.rs\"\nreadme = \"src/lib.rs\"\n\n\
          [dev-dependencies]\nclnrm = {{ path = \"{root}\" }}\n\
          clnrm-runtime = {{ path = \"{root}/clnrm-runtime\" }}\n\
          futures-util = {{ version = \"0.3\", default-features = false }}\n\

@@ -6,9 +6,11 @@ use cargo_clnrm::serve::Limits;
 use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::{Hooks, within};
 use clnrm_runtime::protocol::{Skew, VERSION};
+use clnrm_runtime::service::SliceId;
 use clnrm_runtime::{CleanroomError, ErrorKind};
 
-use super::fixture::{Fixture, Note, soon};
+use super::fixture::{Fixture, handle, soon};
+use super::notes::Note;
 use super::plugin::odd;
 
 /// As long as a test is willing to wait for something to be given up.
@@ -54,6 +56,44 @@ async fn a_call_that_crashes_every_host_is_an_error_with_its_output() {
     assert_eq!(error.context("twice during"), Some("external"));
     let output = error.context("its output").unwrap();
     assert!(output.contains("about to abort"), "{output}");
+    fixture.end().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_twice_is_not_made_again_and_says_how_its_host_ended() {
+    let fixture = Fixture::new();
+    let aborts = |name| handle(&format!("abort:{}", fixture.file(name)));
+    let id = SliceId {
+        name: "clnrm_0123456789ab_1".to_owned(),
+        number: 1,
+    };
+    let (one, other) = (aborts("sliced"), aborts("migrated"));
+    let sliced = soon(fixture.pool.slice(&odd(), &one, &id)).await.map(drop);
+    let migrated = soon(fixture.pool.migrate(&odd(), &other)).await;
+    for (outcome, method) in [(sliced, "slice"), (migrated, "migrate")] {
+        let error = outcome.unwrap_err();
+        assert_eq!(
+            error.message(),
+            "the host of `cargo-clnrm::serve` ended by signal 6"
+        );
+        assert_eq!(error.context("during"), Some(method));
+        assert_eq!(error.context("plugin of"), Some(odd().as_str()));
+        let output = error.context("its output").unwrap();
+        assert!(output.contains("about to abort"), "{output}");
+    }
+    fixture.end().await;
+}
+
+#[tokio::test]
+async fn an_error_of_a_second_try_says_what_became_of_the_first() {
+    let fixture = Fixture::new();
+    let once = format!("abort-then-fail:{}", fixture.file("crashed"));
+    let error = fixture.tell(&once).await.unwrap_err();
+    assert_eq!(error.message(), "it is half there");
+    assert_eq!(
+        error.context("at the first try"),
+        Some("the host of `cargo-clnrm::serve` ended by signal 6")
+    );
     fixture.end().await;
 }
 

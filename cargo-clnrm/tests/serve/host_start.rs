@@ -3,7 +3,8 @@
 use clnrm_runtime::engine::Hooks;
 use clnrm_runtime::service::HealthStatus;
 
-use super::fixture::{Behaviour, Fixture, Note, handle, soon};
+use super::fixture::{Fixture, handle, soon};
+use super::notes::{Behaviour, Note};
 use super::plugin::{START, odd};
 
 #[tokio::test]
@@ -142,14 +143,15 @@ async fn a_start_that_fails_frees_what_it_made() {
 }
 
 #[tokio::test]
-async fn a_start_whose_host_crashes_frees_what_it_made_and_is_made_again() {
+async fn a_start_whose_host_crashes_frees_what_it_made_and_is_not_made_again() {
     let fixture = Fixture::new();
     let how = format!("crash:{}", fixture.file("crashed"));
     let fixture = fixture.with_variable(START, &how);
-    let made = soon(fixture.pool.start(&odd())).await.unwrap();
-    assert_eq!(made.name(), "made");
+    let error = soon(fixture.pool.start(&odd())).await.unwrap_err();
+    assert!(error.message().ends_with("ended by signal 6"), "{error}");
+    assert_eq!(error.context("during"), Some("start"));
     let notes = fixture.end().await;
     let count = |note: Note| notes.iter().filter(|noted| **noted == note).count();
-    assert_eq!(count(Note::Start("made".to_owned())), 2, "{notes:?}");
+    assert_eq!(count(Note::Start("made".to_owned())), 1, "{notes:?}");
     assert_eq!(count(Note::Stop("made".to_owned())), 1, "{notes:?}");
 }

@@ -6,17 +6,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cargo_clnrm::serve::{Reception, Server, Ticket};
 use clnrm_runtime::backend::LogLine;
 use clnrm_runtime::declare::Need;
+use clnrm_runtime::protocol::wire;
 use clnrm_runtime::protocol::wire::leases_client::LeasesClient;
-use clnrm_runtime::protocol::wire::{self, leases_server};
-use clnrm_runtime::protocol::{self, Finished, Operation, Outcome, Skew, Token, VERSION, connect};
+use clnrm_runtime::protocol::{Finished, Operation, Outcome, Token, VERSION, connect};
 use clnrm_runtime::service::{HealthStatus, LogStream, RunId, ServiceId};
 use clnrm_runtime::session::Remote;
 use clnrm_runtime::{CleanroomError, ErrorKind, Result};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnixListenerStream;
 
-use super::fixture::{Behaviour, Note, Notes, attempt, handle, soon};
+use super::fixture::{attempt, handle, soon};
+use super::notes::{Behaviour, Note, Notes};
 
 struct Leasing {
     _dir: tempfile::TempDir,
@@ -337,75 +337,4 @@ async fn a_test_of_another_version_is_told_to_the_coordinator() {
         panic!("it was not told");
     };
     assert_eq!(skew.binary.release, "9.9.9");
-}
-
-/// The coordinator of a later release.
-struct Later;
-
-#[async_trait::async_trait]
-impl leases_server::Leases for Later {
-    type LogsStream = stream::Empty<Result<wire::LogsReply, tonic::Status>>;
-
-    async fn hello(
-        &self,
-        _: tonic::Request<wire::HelloRequest>,
-    ) -> Result<tonic::Response<wire::Welcome>, tonic::Status> {
-        Ok(tonic::Response::new(wire::Welcome {
-            version: VERSION + 1,
-            release: "9.9.9".to_owned(),
-            error_json: None,
-        }))
-    }
-
-    async fn acquire(
-        &self,
-        _: tonic::Request<wire::AcquireRequest>,
-    ) -> Result<tonic::Response<wire::AcquireReply>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-
-    async fn begin_body(
-        &self,
-        _: tonic::Request<wire::BeginBodyRequest>,
-    ) -> Result<tonic::Response<wire::BeginBodyReply>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-
-    async fn finished(
-        &self,
-        _: tonic::Request<wire::FinishedRequest>,
-    ) -> Result<tonic::Response<wire::FinishedReply>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-
-    async fn control(
-        &self,
-        _: tonic::Request<wire::ControlRequest>,
-    ) -> Result<tonic::Response<wire::ControlReply>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-
-    async fn logs(
-        &self,
-        _: tonic::Request<wire::LogsRequest>,
-    ) -> Result<tonic::Response<Self::LogsStream>, tonic::Status> {
-        Err(tonic::Status::unimplemented(""))
-    }
-}
-
-#[tokio::test]
-async fn a_coordinator_of_another_version_is_an_error_with_the_command_to_install() {
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("s");
-    let listener = protocol::bind(&socket).unwrap();
-    let server = tonic::transport::Server::builder()
-        .add_service(leases_server::LeasesServer::new(Later))
-        .serve_with_incoming(UnixListenerStream::new(listener));
-    let server = tokio::spawn(server);
-    let token = Token::random().unwrap();
-    let error = soon(Remote::connect_to(&socket, &token)).await.unwrap_err();
-    let skew = Skew::of(&error).unwrap();
-    assert_eq!(skew.coordinator.release, "9.9.9");
-    assert_eq!(skew.install, protocol::install_command());
-    server.abort();
 }

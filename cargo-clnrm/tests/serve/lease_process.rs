@@ -12,7 +12,8 @@ use clnrm_runtime::protocol::{SOCKET_VARIABLE, Token, connect};
 use clnrm_runtime::service::{RunId, ServiceId};
 use clnrm_runtime::session::Remote;
 
-use super::fixture::{Behaviour, Note, Notes, attempt, soon};
+use super::fixture::{attempt, soon};
+use super::notes::{Behaviour, Note, Notes};
 
 /// Not `nobody` by name: any user that is not this one will do.
 const ANOTHER_USER: u32 = 65_534;

@@ -14,4 +14,8 @@ mod lease;
 #[cfg(test)]
 mod lease_process;
 #[cfg(test)]
+mod lease_version;
+#[cfg(test)]
+mod notes;
+#[cfg(test)]
 mod plugin;

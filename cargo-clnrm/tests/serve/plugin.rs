@@ -132,7 +132,13 @@ impl ServicePlugin for Odd {
         })
     }
 
-    fn slice(&self, _: &ServiceHandle, id: &SliceId) -> Result<Slice> {
+    fn migrate(&self, handle: &ServiceHandle) -> Result<()> {
+        abort_once(handle);
+        Ok(())
+    }
+
+    fn slice(&self, handle: &ServiceHandle, id: &SliceId) -> Result<Slice> {
+        abort_once(handle);
         Ok(Slice::new(id.clone(), [("database", Var::plain(&id.name))]))
     }
 
@@ -151,10 +157,8 @@ impl ServicePlugin for Odd {
         match url.split_once(':').unwrap_or((url, "")) {
             ("echo", text) => Ok(answer(text)),
             ("pid", _) => Ok(answer(&std::process::id().to_string())),
-            ("abort", file) if first_time(file) => {
-                eprintln!("about to abort");
-                std::process::abort()
-            }
+            ("abort" | "abort-then-fail", file) if first_time(file) => abort(),
+            ("abort-then-fail", _) => Err(CleanroomError::service_error("it is half there")),
             ("abort", _) => Ok(answer("survived")),
             ("hang", _) => {
                 // The engine of the test sees this, and knows that the call is here.
@@ -173,6 +177,19 @@ impl ServicePlugin for Odd {
             ("variable", name) => Ok(answer(&std::env::var(name).unwrap_or_default())),
             (other, _) => panic!("what is {other}?"),
         }
+    }
+}
+
+fn abort() -> ! {
+    eprintln!("about to abort");
+    std::process::abort()
+}
+
+/// Crashes at the first call about a service that is named `abort:` and a file.
+fn abort_once(handle: &ServiceHandle) {
+    match handle.name().split_once(':') {
+        Some(("abort", file)) if first_time(file) => abort(),
+        _ => {}
     }
 }
 

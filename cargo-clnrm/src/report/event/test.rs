@@ -261,9 +261,12 @@ impl Status {
             Self::Pass => "the test passed".to_owned(),
             Self::Leak => "the test passed and left something that held its output open".to_owned(),
             Self::Fail { code } => format!("the test process ended with code {code}"),
-            Self::Timeout { part: Part::Body } => "the test ran longer than it may".to_owned(),
+            Self::Timeout { part: Part::Body } => {
+                "the test ran longer than it may (hint: look at what it waits for, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)"
+                    .to_owned()
+            }
             Self::Timeout { part: Part::SetUp } => {
-                "what it sets up took longer than it may (hint: look at its fixtures, or raise its `timeout`)"
+                "what it sets up took longer than it may (hint: look at its fixtures, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)"
                     .to_owned()
             }
             Self::Signal { signal } => match signal_name(*signal) {

@@ -32,7 +32,7 @@ fn the_lines_of_a_run_have_the_documented_form() {
     {"version":1,"run":"…","at_ms":1010,"event":"service_planned","service":"postgres","key":"postgres-key","type":"postgres","backend":"process","reason":"no engine answers at unix:///nonexistent","scope":"run","tests":3}
     {"version":1,"run":"…","at_ms":1010,"event":"service_planned","service":"redis","key":"redis-key","type":"redis","backend":"process","reason":"no engine answers at unix:///nonexistent","scope":"test","tests":3}
     {"version":1,"run":"…","at_ms":1010,"event":"service_planned","service":"mail","key":"mail-key","type":"mail","backend":"process","reason":"no engine answers at unix:///nonexistent","scope":"run","tests":3}
-    {"version":1,"run":"…","at_ms":1020,"event":"run_started","started_at":"2026-01-02T03:04:05.5+01:00","profile":"default","tests":9,"binaries":2,"skipped":1,"not_run":{"plain_tests":0,"harnessless":0,"doctests":0}}
+    {"version":1,"run":"…","at_ms":1020,"event":"run_started","started_at":"2026-01-02T03:04:05.5+01:00","profile":"default","tests":9,"binaries":2,"skipped":1,"not_run":{"plain_tests":0,"harnessless":0,"doctests":0},"again":{"flags":["-p","shop"]}}
     {"version":1,"run":"…","at_ms":1030,"event":"service_state","service":"postgres","key":"postgres-key","instance":"postgres-1","state":"starting"}
     {"version":1,"run":"…","at_ms":1040,"event":"pull_progress","image":"redis:7","bytes":12900000,"total":45000000}
     {"version":1,"run":"…","at_ms":1500,"event":"pull_finished","image":"redis:7","elapsed_ms":460}
@@ -153,7 +153,7 @@ fn a_status_has_words_that_fit_their_column() {
     the test passed
     the test passed and left something that held its output open
     the test process ended with code 101
-    the test ran longer than it may
+    the test ran longer than it may (hint: look at what it waits for, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)
     the test process was ended by signal 11: SIGSEGV
     the test process was ended by signal 64
     the test process ended with code 0 before the test did (hint: something called `exit`)

@@ -44,8 +44,13 @@ pub(super) struct LiveHost {
 }
 
 /// A call that its host did not live to answer.
-#[derive(Debug)]
-pub(super) struct Lost;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// It was never sent: the host was gone before.
+    Unasked,
+    /// Nobody knows how far it got.
+    Unanswered,
+}
 
 impl LiveHost {
     /// Takes over the streams of a host. A task reads them until they end.
@@ -87,7 +92,7 @@ impl LiveHost {
         let (id, answer) = self
             .calls
             .begin(service, method, deadline.clone())
-            .ok_or(Lost)?;
+            .ok_or(Lost::Unasked)?;
         let mut pending = Pending {
             host: self,
             id,
@@ -111,7 +116,7 @@ impl LiveHost {
                 }
                 Ok(answered.result)
             }
-            Ok(Err(_)) => Err(Lost),
+            Ok(Err(_)) => Err(Lost::Unanswered),
             Err(_) => Ok(Err(self.late(service, method, left))),
         }
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ambient::Ambient;
-use super::live::LiveHost;
+use super::live::{LiveHost, Lost};
 use super::spawn::{HostBinary, Limits, Spawner};
 use super::start::start;
 use crate::serve::Reception;
@@ -27,7 +27,8 @@ use crate::serve::Reception;
 /// The hosts of a run: started when they are first needed, one for each
 /// binary, again when they are lost. Clones are the same pool.
 ///
-/// A call whose host is lost is made once more.
+/// A call whose host is lost is made once more, unless it may have done a part
+/// of what cannot be done twice.
 #[derive(Debug, Clone)]
 pub struct HostPool(Context);
 
@@ -182,23 +183,29 @@ impl HostPool {
         service: Option<&ServiceId>,
         request: &HookRequest,
     ) -> Result<HookReply> {
+        let lost = |host: &LiveHost, when: &str| {
+            let error = host.lost().with_context(when, request.method());
+            match service {
+                Some(service) => error.with_context("plugin of", service),
+                None => error,
+            }
+        };
         let first = self.host(binary)?.await?;
-        let deadline = self.0.deadline();
-        if let Ok(result) = first.call(service, request, deadline).await {
-            return result;
+        match first.call(service, request, self.0.deadline()).await {
+            Ok(result) => return result,
+            Err(Lost::Unanswered) if !may_be_repeated(request) => {
+                return Err(lost(&first, "during"));
+            }
+            Err(Lost::Unasked | Lost::Unanswered) => {}
         }
-        tracing::warn!(error = %first.lost().message(), "a host is lost, its call is made again");
+        let why = first.lost();
+        tracing::warn!(error = %why.message(), "a host is lost, its call is made again");
         let second = self.host(binary)?.await?;
         match second.call(service, request, self.0.deadline()).await {
-            Ok(result) => result,
-            Err(_) => {
-                let error = second.lost();
-                let error = error.with_context("twice during", request.method());
-                Err(match service {
-                    Some(service) => error.with_context("plugin of", service),
-                    None => error,
-                })
+            Ok(result) => {
+                result.map_err(|error| error.with_context("at the first try", why.message()))
             }
+            Err(_) => Err(lost(&second, "twice during")),
         }
     }
 
@@ -229,6 +236,16 @@ impl HostPool {
         slot.host = Some(starting.clone());
         Ok(starting)
     }
+}
+
+/// Whether a call may be made whose like was made before, to an unknown end. A
+/// second `slice` or `migrate` would fail because of the first, and hide why
+/// that one was lost; what a first `start` left running nobody would stop.
+fn may_be_repeated(request: &HookRequest) -> bool {
+    !matches!(
+        request,
+        HookRequest::Slice(..) | HookRequest::Migrate(_) | HookRequest::Start
+    )
 }
 
 /// Whether a host still starts, or lives. A failed start is not kept: another

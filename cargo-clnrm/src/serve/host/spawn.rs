@@ -16,8 +16,10 @@ use clnrm_runtime::Result;
 pub struct HostBinary {
     /// nextest's binary id: what the pool and messages know it by.
     pub id: String,
-    /// The executable.
+    /// The executable, or the runner that runs it.
     pub path: PathBuf,
+    /// What a runner is given before the name of a test, the executable last.
+    pub args: Vec<OsString>,
     /// One of its clnrm tests, by libtest's name: its wrapper serves.
     pub test: String,
     /// The directory of its package.
@@ -29,14 +31,14 @@ pub struct HostBinary {
 impl HostBinary {
     /// How its tests are told to run one of them, ignored or not.
     pub(super) fn args(&self) -> Vec<OsString> {
-        [
+        let one = [
             self.test.as_str(),
             "--exact",
             "--include-ignored",
             "--nocapture",
-        ]
-        .map(OsString::from)
-        .into()
+        ];
+        let one = one.map(OsString::from);
+        self.args.iter().cloned().chain(one).collect()
     }
 }
 

@@ -33,3 +33,18 @@ fn body_blocks(_: Idle) {
         std::thread::park();
     }
 }
+
+/// What cannot be made.
+struct Broken;
+
+impl clnrm::Fixture for Broken {
+    type Needs = ();
+
+    async fn set_up((): Self::Needs) -> clnrm::Result<Self> {
+        panic!("no luck with the set-up")
+    }
+}
+
+#[clnrm::test]
+#[should_panic]
+fn should_panic_and_is_not_set_up(_: Broken) {}

@@ -71,6 +71,15 @@ fn leaves_a_child(_cache: Redis) -> std::io::Result<()> {
     sample::hold("leaves_a_child")
 }
 
+/// The child is in a session of its own, and its parent is gone.
+#[clnrm::test]
+fn detaches_a_child(_cache: Redis) -> std::io::Result<()> {
+    let mut shell = Command::new("setsid");
+    shell.args(["sh", "-c", "sleep 600 > /dev/null 2>&1 &"]);
+    shell.stdin(Stdio::null()).status()?;
+    sample::hold("detaches_a_child")
+}
+
 #[clnrm::test(timeout = "1s")]
 fn hangs(_cache: Redis) -> std::io::Result<()> {
     sample::hold("hangs")
