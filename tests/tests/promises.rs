@@ -107,6 +107,27 @@ fn the_promised_libraries_are_used() {
     }
 }
 
+/// What a person reads of one file.
+const LONGEST: usize = 400;
+
+#[test]
+fn no_source_file_is_too_long_to_read() {
+    for package in packages() {
+        let folders =
+            ["src", "tests", "benches", "examples"].map(|folder| dir(&package).join(folder));
+        let folders = folders.iter().filter(|folder| folder.is_dir());
+        for (path, code) in folders.flat_map(|folder| sources(folder)) {
+            let lines = code.lines().count();
+            let is_generated = code.contains("// This file is @generated");
+            assert!(
+                is_generated || lines <= LONGEST,
+                "{} has {lines} lines",
+                path.display()
+            );
+        }
+    }
+}
+
 /// What would let a panic into production code.
 const PANICS: [&str; 4] = ["unwrap_used", "expect_used", "panic", "indexing_slicing"];
 
