@@ -166,23 +166,37 @@ fn resources() -> Result<BTreeSet<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::process::{Child, Command, Stdio};
 
     use super::*;
 
-    struct Sleeper(Child);
+    /// A `cat` that waits for its input to end, or to be killed.
+    struct Waiter(Child);
 
-    impl Sleeper {
-        /// Started in a directory or with a variable, and seen before it is returned.
+    impl Waiter {
+        /// Started in a directory or with a variable, and running before it is returned.
         fn start(configure: impl FnOnce(&mut Command) -> &mut Command) -> Self {
-            let mut command = Command::new("sleep");
-            command.arg("600").stdin(Stdio::null());
-            // `spawn` returns once the program is executed, so what /proc says of it is its own.
-            Self(configure(&mut command).spawn().unwrap())
+            Self::start_program("cat".as_ref(), configure)
+        }
+
+        fn start_program(
+            program: &Path,
+            configure: impl FnOnce(&mut Command) -> &mut Command,
+        ) -> Self {
+            let mut command = Command::new(program);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut waiter = Self(configure(&mut command).spawn().unwrap());
+            // A program that is still being loaded has no environment that could be read.
+            waiter.0.stdin.as_mut().unwrap().write_all(b"-").unwrap();
+            let mut echo = [0];
+            let output = waiter.0.stdout.as_mut().unwrap();
+            output.read_exact(&mut echo).unwrap();
+            waiter
         }
     }
 
-    impl Drop for Sleeper {
+    impl Drop for Waiter {
         fn drop(&mut self) {
             let _ = self.0.kill();
             let _ = self.0.wait();
@@ -194,9 +208,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(temporary: &tempfile::TempDir, sleeper: &Sleeper) {
+    fn check(temporary: &tempfile::TempDir, waiter: &Waiter) {
         let found = audit(temporary).leftovers(Duration::ZERO).unwrap();
-        assert_eq!(found, [format!("process {}: sleep 600", sleeper.0.id())]);
+        assert_eq!(found, [format!("process {}: cat", waiter.0.id())]);
     }
 
     #[test]
@@ -216,7 +230,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         check(
             &temporary,
-            &Sleeper::start(|command| command.env("TMPDIR", temporary.path())),
+            &Waiter::start(|command| command.env("TMPDIR", temporary.path())),
         );
     }
 
@@ -225,7 +239,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         check(
             &temporary,
-            &Sleeper::start(|command| command.env_clear().current_dir(temporary.path())),
+            &Waiter::start(|command| command.env_clear().current_dir(temporary.path())),
         );
     }
 
@@ -233,35 +247,28 @@ mod tests {
     fn a_process_is_found_by_its_program() {
         let temporary = tempfile::tempdir().unwrap();
         let programs = tempfile::tempdir().unwrap();
-        let sleep = Sleeper::start(|command| command.env_clear());
-        let program = fs::read_link(format!("/proc/{}/exe", sleep.0.id())).unwrap();
-        let copy = programs.path().join("sleep");
-        fs::copy(program, &copy).unwrap();
-        let mut child = Command::new(&copy).arg("600").env_clear().spawn().unwrap();
+        let cat = Waiter::start(|command| command.env_clear());
+        let program = fs::read_link(format!("/proc/{}/exe", cat.0.id())).unwrap();
+        let copy = programs.path().join("cat");
+        // Copied by another process: a file that one of ours has open for writing cannot be executed.
+        let copied = Command::new("cp").arg(program).arg(&copy).status().unwrap();
+        assert!(copied.success());
+        let waiter = Waiter::start_program(&copy, |command| command.env_clear());
         let audit = Audit::begin(temporary.path(), programs.path(), false).unwrap();
-        let found = audit.leftovers(Duration::ZERO).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
         assert_eq!(
-            found,
-            [format!("process {}: {} 600", child.id(), copy.display())]
+            audit.leftovers(Duration::ZERO).unwrap(),
+            [format!("process {}: {}", waiter.0.id(), copy.display())]
         );
     }
 
     #[test]
     fn a_process_has_the_grace_to_end() {
         let temporary = tempfile::tempdir().unwrap();
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "read line"])
-            .env("TMPDIR", temporary.path())
-            .stdin(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut waiter = Waiter::start(|command| command.env("TMPDIR", temporary.path()));
         let audit = audit(&temporary);
         assert_eq!(audit.processes().len(), 1);
-        drop(child.stdin.take());
+        drop(waiter.0.stdin.take());
         assert!(audit.leftovers(Duration::from_secs(60)).unwrap().is_empty());
-        child.wait().unwrap();
     }
 
     #[test]
