@@ -121,10 +121,20 @@ fn hidden(vars: &BTreeMap<String, Var>) -> Vec<(String, String)> {
             hidden.push((format!(":{encoded}@"), ":***@".to_owned()));
         } else {
             hidden.push((encoded, "***".to_owned()));
-            hidden.push(((*value).to_owned(), "***".to_owned()));
+            // A log is read line by line.
+            let lines = value.lines().filter(|line| says_something(line));
+            for text in std::iter::once(*value).chain(lines) {
+                hidden.push((text.to_owned(), "***".to_owned()));
+            }
         }
     }
     hidden
+}
+
+/// Whether a line of a secret is a part of it that nobody may read: not so what
+/// stands around a key in PEM, or a bracket on a line of its own.
+fn says_something(line: &str) -> bool {
+    line.trim().len() > 3 && !line.starts_with("-----")
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986.
@@ -166,6 +176,14 @@ mod tests {
         check("", "a@b", "redis://:a%40b@h", "redis://:***@h");
         check("pg", "pg", "pg: db://pg:pg@h", "pg: db://pg:***@h");
         check("me", "", "me", "me");
+    }
+
+    #[test]
+    fn a_secret_of_many_lines_is_hidden_in_each() {
+        let key = "-----BEGIN KEY-----\nc2VjcmV0\n{\n-----END KEY-----\n";
+        check("me", key, "read c2VjcmV0, then {", "read ***, then {");
+        check("me", key, &format!("key: {key}!"), "key: ***!");
+        check("me", key, "-----BEGIN KEY-----", "-----BEGIN KEY-----");
     }
 
     #[test]

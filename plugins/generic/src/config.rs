@@ -117,7 +117,8 @@ impl GenericPlugin {
     }
 
     /// An environment variable that is never printed. Exports name it in lower
-    /// case: `SECRET_KEY` is `{secret_key}`.
+    /// case, `SECRET_KEY` is `{secret_key}`, so that no two may be equal in that
+    /// and none is called `NAME`, `HOST`, `PORT`, `DATA_DIR` or `SEED_DIR`.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         self.secrets.insert(name.into(), value.into());

@@ -10,6 +10,9 @@ use clnrm_runtime::{Result, ServicePlugin};
 
 use crate::config::GenericPlugin;
 
+/// What a template's hole says of every service.
+const RESERVED: [&str; 5] = ["name", "host", "port", "data_dir", "seed_dir"];
+
 /// The name of the first port that has none.
 const MAIN: &str = "main";
 
@@ -101,12 +104,18 @@ impl GenericPlugin {
             let text = mistakes.check_template(&format!("variable `{name}`"), text);
             env.extend(text.map(|text| (name.clone(), text)));
         }
+        let mut holes = BTreeSet::from(RESERVED.map(str::to_owned));
         for name in self.secrets.keys() {
             let is_good = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
             mistakes.refuse_if(
                 name.is_empty() || !name.bytes().all(is_good) || self.env.contains_key(name),
                 format!("`{name}` is no name of a secret"),
                 "use letters, digits and `_`, and no name that `.env(..)` has",
+            );
+            mistakes.refuse_if(
+                !holes.insert(name.to_lowercase()),
+                format!("`{{{}}}` would be more than the secret `{name}`", name.to_lowercase()),
+                "exports name it in lower case: give it another name, or use `.env(..)`, which hides nothing",
             );
             let hole = format!("{{{}}}", name.to_lowercase());
             env.extend(hole.parse().map(|hole| (name.clone(), hole)));

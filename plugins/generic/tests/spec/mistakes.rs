@@ -73,6 +73,16 @@ fn invalid_config_says_the_fix() {
         "letters, digits and `_`",
     );
     check_mistake(
+        &web().secret("HOST", "x"),
+        "`{host}` would be more than the secret `HOST`",
+        "another name",
+    );
+    check_mistake(
+        &web().secret("KEY", "x").secret("Key", "y"),
+        "`{key}` would be more than the secret `Key`",
+        "another name",
+    );
+    check_mistake(
         &web().command(["}"]),
         "command is malformed: unmatched `}` at byte 0 of `}` (hint: write `}}` for a brace)",
         "`}}`",
