@@ -16,6 +16,9 @@ use crate::error::CleanroomError;
 /// How many lines of the log an error shows.
 const SHOWN_LINES: usize = 20;
 
+/// How much of one line a hint repeats, in characters.
+const LONGEST_LINE: usize = 200;
+
 /// How long the log may take to be read for an error.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -120,17 +123,24 @@ fn why_ended(state: &State, log: &str) -> String {
     why.to_owned()
 }
 
-/// The first line that calls itself fatal, else an error, where more lines
+/// The first line that calls itself fatal, else an error, where other lines
 /// follow: a script around the server has its own last words.
-fn telling_line(log: &str) -> Option<&str> {
+fn telling_line(log: &str) -> Option<String> {
     static FATAL: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"(?i)\b(fatal|panic|panicked)\b").ok());
     static ERROR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\berror\b").ok());
-    let (before, _) = log.rsplit_once('\n')?;
-    [&*FATAL, &*ERROR].into_iter().flatten().find_map(|word| {
-        let line = before.lines().find(|line| word.is_match(line))?;
-        Some(line.trim())
-    })
+    // What a server says to those who ask too early, as we do.
+    const EARLY: &str = "is starting up";
+    let words = [&*FATAL, &*ERROR].into_iter().flatten();
+    let mut told = words.filter_map(|word| {
+        let is_told = |line: &&str| word.is_match(line) && !line.contains(EARLY);
+        log.lines().enumerate().find(|(_, line)| is_told(line))
+    });
+    let (number, line) = told.next()?;
+    // Of the last one nobody needs to be told where it is.
+    let is_last = log.lines().nth(number + 1).is_none();
+    let shown = line.trim().chars().take(LONGEST_LINE).collect();
+    (!is_last).then_some(shown)
 }
 
 /// The last lines of the log, or why there are none.

@@ -124,6 +124,14 @@ async fn an_early_exit_points_at_the_line_that_says_why() {
             &["starting", "ERROR 1045 (28000)", "bye"],
             "see this line of its log: `ERROR 1045 (28000)`",
         ),
+        (
+            &["ERROR: no cache, retrying", "FATAL: cannot open /data"],
+            "the last lines of its log say why",
+        ),
+        (
+            &["FATAL:  the database system is starting up", "bye"],
+            "the last lines of its log say why",
+        ),
     ] {
         let error = wait_for(&exits(lines), Wait::Tcp { port: None }).await;
         assert_eq!(error.unwrap_err().hint(), Some(hint));
