@@ -133,6 +133,8 @@ impl Log {
             tokio::time::timeout(LINGER, std::future::pending::<()>()).await
         };
         tokio::select! {
+            // A task that was not polled for long finds both: what is there to be read comes first.
+            biased;
             () = both => {}
             _ = late => {}
         }

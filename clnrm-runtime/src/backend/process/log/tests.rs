@@ -51,6 +51,23 @@ async fn a_pipe_that_stays_open_does_not_hold_the_log() {
     drop(ends);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_last_words_are_read_however_late_anybody_looks() {
+    // Either branch might be looked at first: ten times it is no luck.
+    for _ in 0..10 {
+        let (_dir, log) = log();
+        let (sources, ends) = log.begin().unwrap();
+        let taking = tokio::spawn(log.clone().take(sources, std::future::ready(())));
+        tokio::task::yield_now().await;
+        (&File::from(ends[0].try_clone().unwrap()))
+            .write_all(b"last\n")
+            .unwrap();
+        tokio::time::advance(LINGER).await;
+        taking.await.unwrap();
+        assert_eq!(texts(&log).await, ["last"]);
+    }
+}
+
 #[tokio::test]
 async fn a_follower_gets_each_line_when_it_comes() {
     let (_dir, log) = log();
