@@ -48,7 +48,8 @@ pub(super) fn kept(engine: &Engine, slot: &Slot, keep: Keep) -> Vec<Kept> {
     let secrets = engine.secrets();
     let shown = |url: &String| secrets.mask(&without_password(url));
     let handles = slot.progress().handles.into_iter();
-    let handles = handles.filter(|handle| engine.can_be_kept(handle.key(), keep));
+    let unkept = engine.unkept(&slot.owner(), keep);
+    let handles = handles.filter(|handle| !unkept.contains(handle.key()));
     let kept = handles.map(|handle| {
         let url = handle.url().ok();
         if let Some(url) = &url

@@ -4,10 +4,10 @@
 //! made has no name yet: it goes on in a task of its own, and what comes out
 //! of it undoes itself unless somebody keeps it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::backend::BackendKind;
 use crate::error::{CleanroomError, Result};
 
 /// How much longer a step may take that nobody waits for any more.
@@ -27,14 +28,20 @@ const MOMENT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) struct Cleanup {
     tasks: TaskTracker,
-    left: Arc<AtomicBool>,
+    backend: BackendKind,
+    left: Left,
 }
 
+/// The backends that still have the result of a step that was given up in its
+/// middle: their sweeps find it.
+pub(super) type Left = Arc<Mutex<BTreeSet<BackendKind>>>;
+
 impl Cleanup {
-    /// `left` is set when a step does not end: the sweep finds what it made.
-    pub(super) fn new(left: &Arc<AtomicBool>) -> Self {
+    /// What a step that does not end makes on `backend` is noted in `left`.
+    pub(super) fn new(backend: BackendKind, left: &Left) -> Self {
         Self {
             tasks: TaskTracker::new(),
+            backend,
             left: Arc::clone(left),
         }
     }
@@ -46,7 +53,7 @@ impl Cleanup {
         step: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let (mut send, receive) = oneshot::channel();
-        let left = Arc::clone(&self.left);
+        let (backend, left) = (self.backend, Arc::clone(&self.left));
         let task = async move {
             tokio::pin!(step);
             let made = tokio::select! {
@@ -54,7 +61,8 @@ impl Cleanup {
                 () = send.closed() => match timeout(MOMENT, step).await {
                     Ok(made) => made,
                     Err(_) => {
-                        left.store(true, Ordering::Relaxed);
+                        let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+                        left.insert(backend);
                         tracing::warn!(after = ?MOMENT, "a step that nobody waits for does not end; it is left to the sweep");
                         return;
                     }
@@ -124,5 +132,25 @@ impl Drop for Undo {
 impl fmt::Debug for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Undo").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_that_does_not_end_is_noted_of_its_backend() {
+        let left = Left::default();
+        let [process, docker] =
+            [BackendKind::Process, BackendKind::Docker].map(|kind| Cleanup::new(kind, &left));
+        let step = process.whole::<()>(pending());
+        timeout(MOMENT, step).await.unwrap_err();
+        docker.whole(async { Ok(()) }).await.unwrap();
+        process.finished().await;
+        docker.finished().await;
+        assert_eq!(*left.lock().unwrap(), [BackendKind::Process].into());
     }
 }

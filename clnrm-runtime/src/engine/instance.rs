@@ -51,7 +51,7 @@ impl Engine {
         let subject = Subject::planned(&claim.owner, planned);
         life.become_state(LifecycleState::Starting)?;
         self.say(&subject, None, life.state(), Phases::default(), None);
-        let cleanup = Cleanup::new(&self.0.left);
+        let cleanup = Cleanup::new(planned.backend, &self.0.left);
         let starting = self.bring_up(claim, planned, needs, &cleanup);
         let started = claim.unless_ended(&planned.name, starting).await;
         // What was given up on the way is gone when this says that it failed.

@@ -6,6 +6,7 @@
 
 pub mod ambient;
 mod attempt;
+mod audit;
 pub(crate) mod broker;
 mod by_hand;
 mod claim;
@@ -40,7 +41,6 @@ pub use stop::Keep;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,7 @@ use crate::lifecycle::ResourceTracker;
 use crate::plan::{Plan, PlannedInstance};
 use crate::run::Run;
 use crate::service::InstanceKey;
+use cleanup::Left;
 use table::Table;
 
 /// Executes plans in one run. Cloning gives another handle to the same engine.
@@ -72,8 +73,7 @@ struct Inner {
     closing: CancellationToken,
     /// The tasks that make something; the end of the run waits for them.
     making: TaskTracker,
-    /// Whether a step was given up in its middle, and left to the sweep.
-    left: Arc<AtomicBool>,
+    left: Left,
 }
 
 /// What an engine is made of.

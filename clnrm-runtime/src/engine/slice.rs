@@ -24,7 +24,7 @@ impl Engine {
     ) -> Result<Attachment> {
         let base = self.base(&self.claim_of_run(), planned);
         let base = claim.unless_ended(&planned.name, base).await?;
-        let cleanup = Cleanup::new(&self.0.left);
+        let cleanup = Cleanup::new(planned.backend, &self.0.left);
         let made = self.slicing(claim, planned, &base, &cleanup);
         let made = claim.unless_ended(&planned.name, made).await;
         cleanup.finished().await;

@@ -1,7 +1,6 @@
 //! Ends what an owner holds: dependants before dependencies, everything in the end.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::time::Instant;
 use super::event::Subject;
 use super::span::{plugin_stop, traced};
 use super::table::{Instance, Pending};
-use super::{Engine, EngineEvent, LeakEvent, LeaseState, limit};
+use super::{Engine, LeaseState, limit};
 use crate::backend::BackendKind;
 use crate::error::{CleanroomError, Result};
 use crate::lifecycle::LifecycleState;
@@ -41,8 +40,9 @@ impl Engine {
     /// Ends the leases of one attempt of a test. Returns what went wrong.
     ///
     /// With [`Keep::WhileTheRunLasts`] the owner's slices and instances stay,
-    /// for a person to look at, but for those that [cannot](Engine::can_be_kept); the end of the run removes them, unless it is
-    /// [`Keep::AfterTheRun`]. What is only being made is given up in any case.
+    /// for a person to look at, but for the [`unkept`](Engine::unkept); the end
+    /// of the run removes what stays, unless it is [`Keep::AfterTheRun`]. What
+    /// is only being made is given up in any case.
     ///
     /// It may be called again, and goes on when whoever waits gives up.
     pub async fn release(&self, owner: &OwnerId, keep: Keep) -> Vec<CleanroomError> {
@@ -53,7 +53,8 @@ impl Engine {
         // Each task undoes what it has made, and then gives an error.
         join_all(begun).await;
         if keep != Keep::Nothing {
-            let (slices, instances) = {
+            let unkept = self.unkept(owner, keep);
+            let (slices, mut instances) = {
                 let mut inside = self.0.table.lock();
                 if keep == Keep::AfterTheRun {
                     inside.kept.insert(owner.clone());
@@ -63,12 +64,8 @@ impl Engine {
             for slice in slices {
                 self.say_slice(&slice, LeaseState::Kept, Duration::ZERO);
             }
-            let unkept = instances
-                .iter()
-                .filter(|it| !self.can_be_kept(&it.key, keep));
-            let ending = unkept.map(|it| self.stop_instance(it, Manner::Polite));
-            let ended = join_all(ending).await.into_iter();
-            return ended.filter_map(Result::err).collect();
+            instances.retain(|it| unkept.contains(&it.key));
+            return self.stop_in_waves(instances, Manner::Polite).await;
         }
         self.end_owner(owner, Manner::Polite).await
     }
@@ -112,17 +109,37 @@ impl Engine {
         errors
     }
 
-    /// Whether an instance can stay for a look. Where a service has a port of
-    /// the host for itself, no other test could have it, unless `keep` is what
-    /// somebody asked for.
+    /// The instances of `owner` that cannot stay for a look: where a service
+    /// has a port of the host for itself, no other test could have it, unless
+    /// `keep` is what somebody asked for. What needs such a one goes with it.
     #[must_use]
-    pub fn can_be_kept(&self, key: &InstanceKey, keep: Keep) -> bool {
+    pub fn unkept(&self, owner: &OwnerId, keep: Keep) -> BTreeSet<InstanceKey> {
+        let instances = self.0.table.lock().instances_of(owner);
+        let mut unkept = BTreeSet::new();
+        if keep == Keep::AfterTheRun {
+            return unkept;
+        }
+        loop {
+            let goes = |it: &&Arc<Instance>| {
+                self.has_host_port(&it.key) || it.needs.iter().any(|need| unkept.contains(need))
+            };
+            let goes = instances
+                .iter()
+                .filter(|it| !unkept.contains(&it.key))
+                .filter(goes);
+            let more: Vec<_> = goes.map(|it| it.key.clone()).collect();
+            if more.is_empty() {
+                return unkept;
+            }
+            unkept.extend(more);
+        }
+    }
+
+    fn has_host_port(&self, key: &InstanceKey) -> bool {
         let known = self.0.plan.read().unwrap_or_else(PoisonError::into_inner);
         let planned = known.instances.get(key);
         let spec = planned.and_then(|planned| planned.description.spec.as_ref());
-        let has_host_port =
-            spec.is_some_and(|spec| spec.ports.values().any(|port| port.host.is_some()));
-        keep == Keep::AfterTheRun || !has_host_port
+        spec.is_some_and(|spec| spec.ports.values().any(|port| port.host.is_some()))
     }
 
     /// Whether something stays after the end of the run.
@@ -213,10 +230,17 @@ impl Engine {
         }
     }
 
-    /// Stops the instances of `owner`, wave by wave: first those that nothing
-    /// else of it needs.
     async fn stop_instances(&self, owner: &OwnerId, manner: Manner) -> Vec<CleanroomError> {
-        let mut left = self.0.table.lock().instances_of(owner);
+        let instances = self.0.table.lock().instances_of(owner);
+        self.stop_in_waves(instances, manner).await
+    }
+
+    /// Stops instances, wave by wave: first those that no other of them needs.
+    async fn stop_in_waves(
+        &self,
+        mut left: Vec<Arc<Instance>>,
+        manner: Manner,
+    ) -> Vec<CleanroomError> {
         let mut errors = Vec::new();
         while !left.is_empty() {
             let needed: BTreeSet<_> = left
@@ -300,37 +324,6 @@ impl Engine {
                 backend.remove(&instance.id).await.and(stopped)
             }
         }
-    }
-
-    /// Sweeps every backend, and turns what it found into errors.
-    async fn audit(&self) -> Vec<CleanroomError> {
-        let backends = self.0.backends.read();
-        let backends = backends.unwrap_or_else(PoisonError::into_inner).clone();
-        let auditing = backends.into_iter().map(|(kind, backend)| async move {
-            let found = match backend.sweep(self.0.run.id()).await {
-                Ok(found) if found.is_empty() => return None,
-                Ok(found) if self.0.left.load(Ordering::Relaxed) => {
-                    tracing::info!(backend = %kind, ?found, "removed what was still being made");
-                    return None;
-                }
-                Ok(found) => found,
-                Err(error) => return Some(error),
-            };
-            for what in &found {
-                let what = what.clone();
-                let leak = LeakEvent {
-                    backend: kind,
-                    what,
-                };
-                self.0.events.send(EngineEvent::Leak(leak));
-            }
-            let message = format!("the run left something on backend `{kind}`; it was removed");
-            let error = CleanroomError::internal_error(message)
-                .with_context("left", found.join("\n"))
-                .with_hint("this is a bug of clnrm: please report it with this text");
-            Some(error)
-        });
-        join_all(auditing).await.into_iter().flatten().collect()
     }
 }
 

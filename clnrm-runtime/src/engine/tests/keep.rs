@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sketch::{implied, own, service, shared, slice};
+use super::sketch::{implied, key, own, service, shared, slice};
 use super::stage::{Stage, owner};
 use crate::backend::fake::Step;
 use crate::engine::{EngineEvent, Keep, LeaseState};
@@ -85,6 +85,35 @@ async fn what_was_kept_stops_before_what_it_needs() {
     stage.shutdown().await;
     let stops = stage.script.of(Step::Stop);
     assert_eq!(stops[0].service, "shop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_needs_one_that_cannot_stay_goes_with_it_and_first() {
+    let with_host_port = |name| {
+        service(name).spec(|spec| {
+            for port in spec.ports.values_mut() {
+                port.host = Some(8080);
+            }
+        })
+    };
+    let services = [
+        with_host_port("db"),
+        service("shop").needs(&["db"]),
+        service("cache"),
+    ];
+    let stage = Stage::new(services);
+    let leases = [own("shop"), implied(own("db")), own("cache")];
+    stage.acquire("a", leases).await.unwrap();
+    let owner = owner("a");
+    let unkept = stage.engine.unkept(&owner, Keep::WhileTheRunLasts);
+    assert_eq!(unkept, ["db", "shop"].map(key).into());
+    assert!(stage.engine.unkept(&owner, Keep::AfterTheRun).is_empty());
+    stage.engine.release(&owner, Keep::WhileTheRunLasts).await;
+    let stopped = stage.script.of(Step::Stop).into_iter();
+    let stopped: Vec<_> = stopped.map(|call| call.service).collect();
+    assert_eq!(stopped, ["shop", "db"]);
+    assert_eq!(stage.fake.services(), ["cache"]);
+    stage.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
