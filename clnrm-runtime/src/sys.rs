@@ -17,7 +17,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::io::unix::AsyncFd;
 
 // SAFETY: what runs here uses std before `main`, which std does not promise to
@@ -36,6 +36,22 @@ pub(crate) fn new_session(command: &mut Command) {
     // SAFETY: between fork and exec this makes one system call, which is safe
     // for signal handlers and allocates nothing.
     unsafe { command.pre_exec(lead) };
+}
+
+/// Gives the program that `command` starts another soft limit of open files.
+/// Where that is refused it keeps ours.
+pub(crate) fn limit_open_files(command: &mut Command, soft: u64) {
+    let lower = move || {
+        let limit = Rlimit {
+            current: Some(soft),
+            ..getrlimit(Resource::Nofile)
+        };
+        let _ = setrlimit(Resource::Nofile, limit);
+        Ok(())
+    };
+    // SAFETY: between fork and exec this makes two system calls, which are safe
+    // for signal handlers, and allocates nothing.
+    unsafe { command.pre_exec(lower) };
 }
 
 /// Watches a file, by the reactor of the runtime that this is called in.

@@ -3,10 +3,13 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::sys;
 
 /// Tells a keeper and its shims what the limit was.
 const VARIABLE: &str = "CLNRM_OPEN_FILES";
@@ -49,6 +52,14 @@ pub(super) fn restore() {
     };
     // Lowering it is always allowed.
     let _ = setrlimit(Resource::Nofile, limit);
+}
+
+/// Gives what a command starts without a keeper the limit that this process
+/// was itself started with.
+pub(crate) fn restore_for(command: &mut Command) {
+    if let Some(former) = FORMER.get() {
+        sys::limit_open_files(command, *former);
+    }
 }
 
 /// Which limit an error is about that came when something was to be started.

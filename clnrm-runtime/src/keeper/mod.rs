@@ -21,5 +21,6 @@ mod spawn;
 pub use child::Child;
 pub use client::Keeper;
 pub(crate) use entry::enter;
+pub(crate) use limit::restore_for;
 pub use limit::{limit_hint, raise_open_files};
 pub use spawn::{Exit, Isolation, Signal, Spawn, Stdio, Target, User};

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use crate::keeper;
+
 /// Starts with these what cargo tells a program about its own package.
 const OF_A_PACKAGE: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
 
@@ -18,6 +20,7 @@ pub fn cargo() -> Command {
             command.env_remove(name);
         }
     }
+    keeper::restore_for(&mut command);
     command
 }
 

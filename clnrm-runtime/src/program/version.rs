@@ -14,9 +14,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use crate::cache::{Cache, Part};
+use crate::keeper;
 
 /// How long a program may take to say its version.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a program that did not answer is let alone: one that takes no
+/// arguments never does, and a machine that is busy now may not be later.
+const LATE_FOR: Duration = Duration::from_secs(600);
 
 /// A version, by its numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,13 +67,15 @@ pub(super) struct Memory {
     deadline: Duration,
 }
 
-/// A program that said its version.
+/// A program that was asked for its version.
 #[derive(Debug, Serialize, Deserialize)]
 struct Remembered {
     path: PathBuf,
     len: u64,
     modified: SystemTime,
     version: Option<String>,
+    /// That it did not answer, and when.
+    late: Option<SystemTime>,
 }
 
 impl Memory {
@@ -93,20 +100,22 @@ impl Memory {
     ) -> Result<Option<Version>, String> {
         let file = (!matters || !is_script(program)).then(|| self.file(program));
         let file = file.flatten();
-        if let Some(version) = file.as_deref().and_then(|file| recall(file, program)) {
-            return Ok(version);
+        let known = file.as_deref().and_then(|file| recall(file, program));
+        match known {
+            Some(Answer::Said(version)) => return Ok(version),
+            Some(Answer::Late) if !matters => return Ok(None),
+            _ => {}
         }
-        let version = match ask(program, self.deadline).await? {
-            Answer::Said(version) => version,
-            // A machine that is busy now may not be the next time.
-            Answer::Late => return Ok(None),
-        };
+        let answer = ask(program, self.deadline).await?;
         if let Some(file) = file
-            && remember(&file, program, version.as_ref()).is_none()
+            && remember(&file, program, &answer).is_none()
         {
             tracing::debug!(program = %program.display(), "cannot remember its version");
         }
-        Ok(version)
+        match answer {
+            Answer::Said(version) => Ok(version),
+            Answer::Late => Ok(None),
+        }
     }
 
     fn file(&self, program: &Path) -> Option<PathBuf> {
@@ -122,20 +131,32 @@ fn is_script(program: &Path) -> bool {
     read.is_ok() && start == *b"#!"
 }
 
-fn recall(file: &Path, program: &Path) -> Option<Option<Version>> {
+fn recall(file: &Path, program: &Path) -> Option<Answer> {
     let known: Remembered = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
     let now = fs::metadata(program).ok()?;
     let same = (known.len, known.modified) == (now.len(), now.modified().ok()?);
-    (same && known.path == program).then(|| known.version.as_deref().and_then(Version::parse))
+    if !same || known.path != program {
+        return None;
+    }
+    let Some(late) = known.late else {
+        let version = known.version.as_deref();
+        return Some(Answer::Said(version.and_then(Version::parse)));
+    };
+    (late.elapsed().ok()? < LATE_FOR).then_some(Answer::Late)
 }
 
-fn remember(file: &Path, program: &Path, version: Option<&Version>) -> Option<()> {
+fn remember(file: &Path, program: &Path, answer: &Answer) -> Option<()> {
+    let (version, late) = match answer {
+        Answer::Said(version) => (version.as_ref(), None),
+        Answer::Late => (None, Some(SystemTime::now())),
+    };
     let metadata = fs::metadata(program).ok()?;
     let remembered = Remembered {
         path: program.to_owned(),
         len: metadata.len(),
         modified: metadata.modified().ok()?,
         version: version.map(Version::to_string),
+        late,
     };
     let text = serde_json::to_vec(&remembered).ok()?;
     let draft = file.with_extension(std::process::id().to_string());
@@ -182,7 +203,9 @@ async fn run(program: &Path) -> io::Result<Output> {
     let mut pause = tokio::time::interval(Duration::from_millis(5));
     loop {
         pause.tick().await;
-        let output = Command::new(program)
+        let mut command = Command::new(program);
+        keeper::restore_for(command.as_std_mut());
+        let output = command
             .arg("--version")
             .env_clear()
             .env("PATH", crate::backend::process::SYSTEM_PATH)
@@ -264,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_was_slow_once_is_asked_again() {
+    async fn a_program_that_was_slow_is_asked_again_after_a_while_or_where_it_matters() {
         let dir = tempfile::tempdir().unwrap();
         let ready = dir.path().join("ready");
         let body = format!("test -e {} || exec sleep 60\necho 1.2", ready.display());
@@ -276,8 +299,15 @@ mod tests {
         };
         assert_eq!(hasty.ask(&script, false).await, Ok(None));
         File::create(ready).unwrap();
-        let said = Memory::new(&cache).ask(&script, false).await;
-        assert_eq!(said, Ok(Version::parse("1.2")));
+        let memory = Memory::new(&cache);
+        assert_eq!(memory.ask(&script, false).await, Ok(None));
+        let said = Ok(Version::parse("1.2"));
+        assert_eq!(memory.ask(&script, true).await, said);
+        let file = memory.file(&script).unwrap();
+        let mut known: Remembered = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        known.late = known.late.map(|late| late - LATE_FOR);
+        fs::write(&file, serde_json::to_vec(&known).unwrap()).unwrap();
+        assert_eq!(memory.ask(&script, false).await, said);
     }
 
     #[tokio::test]

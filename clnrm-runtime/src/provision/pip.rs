@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::error::{CleanroomError, Result};
+use crate::keeper;
 use crate::service::Provision;
 
 /// How long a download may take in all.
@@ -132,6 +133,7 @@ impl Pip {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        keeper::restore_for(command.as_std_mut());
         command
     }
 }
