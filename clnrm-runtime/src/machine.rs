@@ -10,7 +10,6 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
-use crate::backend::Backend as _;
 use crate::backend::docker::images::{self, PullPolicy, PullProgress};
 use crate::backend::docker::{self, DockerBackend};
 use crate::backend::process::{ProcessBackend, ProcessConfig};
@@ -118,7 +117,7 @@ impl Machine {
             if let Some(backend) = backend {
                 probe.images = self.images(backend, &ours, listener).await;
                 if let Some(engine) = engine {
-                    self.keeper.uses_engine().await?;
+                    self.keeper.uses_engine(backend.mark()).await?;
                     sweep_stale(backend).await;
                     engine.add_backend(Arc::clone(backend) as _);
                 }
@@ -237,16 +236,19 @@ impl fmt::Debug for Machine {
 /// Removes what earlier runs left that were killed together with their keeper.
 /// What cannot be removed is left to `cargo clnrm clean`, which says why.
 async fn sweep_stale(engine: &DockerBackend) {
-    for run in stale_runs().unwrap_or_default() {
+    let runs = stale_runs().unwrap_or_default().into_iter();
+    let ours = runs.filter(|run| run.engine().is_some_and(|mark| mark.is(&engine.mark())));
+    let sweeping = ours.map(|run| async move {
         let id = run.id().clone();
-        let swept = match engine.sweep(&id).await {
+        let swept = match engine.sweep_hastily(&id).await {
             Ok(_) => run.remove(),
             Err(error) => Err(error),
         };
         if let Err(error) = swept {
             tracing::warn!(run = %id, error = %error.report(), "cannot remove what an earlier run left");
         }
-    }
+    });
+    join_all(sweeping).await;
 }
 
 fn image_of(service: &ServiceDescription) -> Option<&ImageRef> {

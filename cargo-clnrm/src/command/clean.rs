@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use clnrm_runtime::backend::Backend;
 use clnrm_runtime::backend::docker::{Created, DockerBackend, Labelled};
 use clnrm_runtime::cache::Cache;
-use clnrm_runtime::run::{foreign_runs, kept_runs, live_runs, stale_runs, unbegun_runs};
+use clnrm_runtime::run::{
+    EngineMark, foreign_runs, kept_runs, live_runs, stale_runs, unbegun_runs,
+};
 use clnrm_runtime::service::RunId;
 use clnrm_runtime::{CleanroomError, Result};
 use jiff::Timestamp;
@@ -28,9 +30,12 @@ pub async fn clean(args: &CleanArgs, mut tell: impl FnMut(String)) -> Result<()>
         }
     }
     let mut out_of_reach = Vec::new();
+    let here = engine.as_ref().ok().map(DockerBackend::mark);
     for run in stale_runs()? {
-        if run.uses_engine() && engine.is_err() {
-            out_of_reach.push(run.id().to_string());
+        if let Some(mark) = run.engine()
+            && !here.as_ref().is_some_and(|here| here.is(&mark))
+        {
+            out_of_reach.push((run.id().clone(), mark));
             continue;
         }
         tell(format!("run {}: {}", run.id(), run.dir().display()));
@@ -61,14 +66,27 @@ pub async fn clean(args: &CleanArgs, mut tell: impl FnMut(String)) -> Result<()>
             }
         }
     }
+    if out_of_reach.is_empty() {
+        return Ok(());
+    }
+    Err(left_elsewhere(&out_of_reach, engine))
+}
+
+/// The error of a clean that cannot reach the engine that runs were on.
+fn left_elsewhere(runs: &[(RunId, EngineMark)], engine: Result<DockerBackend>) -> CleanroomError {
+    let runs = runs
+        .iter()
+        .map(|(run, mark)| format!("{run} at {}", mark.address));
+    let error = |why: &str| {
+        CleanroomError::container_error(format!(
+            "what killed runs had on an engine cannot be removed: {why}"
+        ))
+        .with_context("runs", runs.clone().collect::<Vec<_>>().join("\n"))
+        .with_hint("start that engine, set `DOCKER_HOST` to where it answers, and run this again")
+    };
     match engine {
-        Err(error) if !out_of_reach.is_empty() => Err(CleanroomError::container_error(
-            "what killed runs had on an engine cannot be removed: no engine answers",
-        )
-        .with_context("runs", out_of_reach.join(", "))
-        .with_hint("start the engine, or set `DOCKER_HOST` as it was for them, and run this again")
-        .with_source(error)),
-        _ => Ok(()),
+        Ok(here) => error("another engine answers").with_context("engine", here.address()),
+        Err(cause) => error("no engine answers").with_source(cause),
     }
 }
 

@@ -1,8 +1,10 @@
 //! What `--keep-failed` keeps, and that `cargo clnrm clean` removes it.
 
 use std::fs;
-use std::net::TcpStream;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -93,8 +95,50 @@ fn what_an_engine_has_is_not_forgotten_while_it_does_not_answer() {
     for part in ["no engine answers", &id, "DOCKER_HOST"] {
         assert!(stderr.contains(part), "no {part}:\n{stderr}");
     }
+    let other = engine_without_anything();
+    let output = command(&run).env("DOCKER_HOST", &other).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{stderr}");
+    for part in ["another engine answers", &id, &other] {
+        assert!(stderr.contains(part), "no {part}:\n{stderr}");
+    }
     assert!(clean(&run, &[]).contains(&format!("removing run {id}")));
     traces.nothing_is_left(Instant::now());
+}
+
+/// An engine that has nothing, which a few lines of HTTP stand for. It ends
+/// with this process.
+fn engine_without_anything() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            // Who hangs up early has no need of an answer.
+            let _ = answer(stream.unwrap());
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream) -> io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    while lines
+        .next()
+        .transpose()?
+        .is_some_and(|line| !line.is_empty())
+    {}
+    let body = match request {
+        line if line.contains("/info") => r#"{"ID":"another","Name":"elsewhere"}"#,
+        line if line.contains("/version") => r#"{"Version":"1"}"#,
+        line if line.contains("/volumes") => r#"{"Volumes":[]}"#,
+        _ => "[]",
+    };
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::runtime;
 use crate::error::{CleanroomError, Result};
 use crate::plugin::{External, ServicePlugin, guard};
 use crate::registry::PluginSet;
+use crate::run;
 use crate::service::{HealthStatus, RunId, ServiceHandle, ServiceId, Slice, SliceId};
 
 /// The calls of the engine to plugin code. `service` is the declaration whose
@@ -197,7 +198,7 @@ impl Hooks for LocalHooks {
     ) -> Result<Vec<String>> {
         let (handle, live_runs) = (handle.clone(), live_runs.to_vec());
         self.call("sweep", service, move |plugin| {
-            plugin.sweep(&handle, &|name| is_stale(name, &live_runs))
+            plugin.sweep(&handle, &|name| is_stale(name, &live_runs, run::lives))
         })
         .await
     }
@@ -222,7 +223,10 @@ impl Hooks for LocalHooks {
 /// Whether `name` is a slice's, `clnrm_<run>_<number>`, of a run that is over.
 /// A name of another form is never stale: it is not ours. Nor is that of a run
 /// of another site: whether it lives cannot be seen from here.
-pub(crate) fn is_stale(name: &str, live_runs: &[RunId]) -> bool {
+///
+/// A run may have begun after the `live_runs` were listed, so that each is
+/// looked at once more.
+pub(crate) fn is_stale(name: &str, live_runs: &[RunId], lives: impl Fn(&RunId) -> bool) -> bool {
     let parts = || {
         let (run, number) = name.strip_prefix("clnrm_")?.rsplit_once('_')?;
         number.parse::<u32>().ok()?;
@@ -231,7 +235,7 @@ pub(crate) fn is_stale(name: &str, live_runs: &[RunId]) -> bool {
     };
     parts().is_some_and(|run| {
         let is_near = live_runs.iter().any(|live| live.site() == run.site());
-        is_near && !live_runs.contains(&run)
+        is_near && !live_runs.contains(&run) && !lives(&run)
     })
 }
 

@@ -11,6 +11,7 @@ use crate::error::{CleanroomError, Result};
 use crate::plugin::{ServicePlugin, guard};
 use crate::protocol::{Call, HookReply, HookRequest};
 use crate::registry::{PluginSet, describe_all};
+use crate::run;
 use crate::service::ServiceId;
 
 /// Runs `call` and returns what to answer. It returns when the thread is free
@@ -71,7 +72,7 @@ fn ask(plugin: &dyn ServicePlugin, request: HookRequest) -> Result<HookReply> {
         HookRequest::Slice(handle, id) => plugin.slice(&handle, &id).map(HookReply::Slice),
         HookRequest::DropSlice(handle, slice) => plugin.drop_slice(&handle, &slice).map(done),
         HookRequest::Sweep(handle, live_runs) => plugin
-            .sweep(&handle, &|name| is_stale(name, &live_runs))
+            .sweep(&handle, &|name| is_stale(name, &live_runs, run::lives))
             .map(HookReply::Names),
         HookRequest::External(url) => plugin.external(&url).map(HookReply::External),
         HookRequest::Start => plugin

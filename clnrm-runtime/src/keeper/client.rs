@@ -15,7 +15,7 @@ use super::message::{Number, Request};
 use super::spawn::{Spawn, Stdio};
 use crate::engine as runtime;
 use crate::error::{CleanroomError, Result};
-use crate::run::Run;
+use crate::run::{EngineMark, Run};
 
 /// The keeper kills by force, so that this is for a machine that swaps.
 const FAREWELL: Duration = Duration::from_secs(30);
@@ -106,8 +106,9 @@ impl Keeper {
     ///
     /// # Errors
     /// When the keeper is gone.
-    pub async fn uses_engine(&self) -> Result<()> {
-        self.request(|number| Request::UsesEngine { number }).await
+    pub async fn uses_engine(&self, engine: EngineMark) -> Result<()> {
+        self.request(|number| Request::UsesEngine { number, engine })
+            .await
     }
 
     /// Resolves when the keeper is gone without having been dismissed. All its

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spawn::{Exit, Isolation, Signal, Spawn, Target};
 use crate::error::CleanroomError;
+use crate::run::EngineMark;
 use crate::service::RunId;
 
 /// Numbers requests, and the children that they made.
@@ -28,8 +29,8 @@ pub(super) enum Request {
     },
     /// Nobody will ask about this child again.
     Release { child: Number },
-    /// The run has containers from now on.
-    UsesEngine { number: Number },
+    /// The run has containers from now on, on this engine.
+    UsesEngine { number: Number, engine: EngineMark },
     /// Takes over the log of a child. Carries both pipes that it writes to,
     /// and the file.
     TakeLog { number: Number },

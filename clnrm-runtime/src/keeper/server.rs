@@ -168,9 +168,9 @@ impl Server {
                 let _ = self.replies.send(reply);
             }
             Ok(Request::Release { child }) => self.family.release(child),
-            Ok(Request::UsesEngine { number }) => {
+            Ok(Request::UsesEngine { number, engine }) => {
                 self.uses_engine = true;
-                let reply = match run::note_engine(&self.hello.dir) {
+                let reply = match engine.note(&self.hello.dir) {
                     Ok(()) => Reply::Done { number },
                     Err(error) => Reply::Failed { number, error },
                 };

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::BackendKind;
 use crate::engine::ambient;
 use crate::error::{CleanroomError, Result};
+use crate::plan::url_variable;
 use crate::service::{HealthStatus, Isolation, ServiceHandle, Slice, SliceId, Spec, Var};
 
 /// Knows how to run one type of service.
@@ -208,7 +209,7 @@ pub trait ServicePlugin: Send + Sync + fmt::Debug {
             "plugin `{}` cannot use an external service",
             self.name()
         ))
-        .with_hint("unset its `CLNRM_<NAME>_URL`"))
+        .with_hint(format!("unset `{}`", url_variable(self.name()))))
     }
 
     /// The error of a plugin that overrides neither `spec` nor `start`.

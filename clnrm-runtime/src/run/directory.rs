@@ -14,8 +14,8 @@ use crate::sys;
 
 /// Removes a run's directory. One that is gone is no error.
 ///
-/// `owner` and `lock` go last: who is interrupted here leaves a run that a
-/// later sweep still recognises.
+/// `owner` and then `lock` go last: who is interrupted here leaves a run that a
+/// later sweep still recognises, or one that never began.
 pub(crate) fn remove(dir: &Path) -> Result<()> {
     let removed = || {
         for entry in fs::read_dir(dir)? {
@@ -23,6 +23,10 @@ pub(crate) fn remove(dir: &Path) -> Result<()> {
             if entry.file_name() != OWNER && entry.file_name() != LOCK {
                 remove_entry(&entry.path())?;
             }
+        }
+        match fs::remove_file(dir.join(OWNER)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         fs::remove_dir_all(dir)
     };

@@ -20,6 +20,11 @@ pub fn live_runs() -> Result<Vec<RunId>> {
         .collect())
 }
 
+/// Whether the lock of a run is held at this moment.
+pub(crate) fn lives(run: &RunId) -> bool {
+    live_run(&temp().join(format!("{PREFIX}{run}"))).is_some()
+}
+
 /// A lock that cannot be looked at may be somebody's: that run counts as live.
 fn live_run(dir: &Path) -> Option<RunId> {
     let id = dir.file_name()?.to_str()?.strip_prefix(PREFIX)?;

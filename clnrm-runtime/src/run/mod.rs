@@ -5,22 +5,25 @@
 //! and `lock` is held, by the owner and its keeper, as long as the run lives.
 
 mod directory;
+mod engine;
 mod kept;
 mod live;
 mod owner;
 mod stale;
 
+pub use engine::EngineMark;
 pub use kept::{KeptRun, kept_runs};
 pub use live::live_runs;
+pub(crate) use live::lives;
 pub use stale::{
     ForeignRun, StaleRun, UnbegunRun, foreign_runs, stale_runs, sweep_stale, unbegun_runs,
 };
 
 pub(crate) use directory::{remove, remove_shared_memory};
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -39,8 +42,6 @@ const LOCK: &str = "lock";
 const OWNER: &str = "owner";
 /// What becomes `owner`.
 const DRAFT: &str = ".owner";
-/// Is there once the run may have something on an engine.
-const ENGINE: &str = "engine";
 /// A socket's path has 107 bytes; what lies in a run's directory needs the rest.
 const LONGEST: usize = 60;
 
@@ -68,8 +69,18 @@ impl Run {
     }
 
     pub(crate) fn begin_in(temp: &Path) -> Result<Self> {
+        // The machine is not in order, and no service has any part in it.
+        let unmade = |dir: &Path, error| {
+            CleanroomError::validation_error(format!("cannot make `{}`", dir.display()))
+                .with_source(error)
+                .with_hint(format!(
+                    "set `{TEMP_VARIABLE}` to a directory that you may write; it is `/tmp` when not set"
+                ))
+        };
         let owner = owner::current()?;
-        let id = new_id(&owner, temp)?;
+        let place = std::fs::metadata(temp);
+        let place = place.map_err(|error| unmade(&temp.join(PREFIX), error))?;
+        let id = new_id(&owner, &place)?;
         let dir = temp.join(format!("{PREFIX}{id}"));
         if !dir.is_absolute() || dir.as_os_str().len() > LONGEST {
             return Err(CleanroomError::validation_error(format!(
@@ -81,19 +92,12 @@ impl Run {
                 LONGEST - PREFIX.len() - id.as_str().len() - 1
             )));
         }
-        // The machine is not in order, and no service has any part in it.
-        let unmade = |error| {
-            CleanroomError::validation_error(format!("cannot make `{}`", dir.display()))
-                .with_source(error)
-                .with_hint(format!(
-                    "set `{TEMP_VARIABLE}` to a directory that you may write; it is `/tmp` when not set"
-                ))
-        };
-        DirBuilder::new().mode(0o700).create(&dir).map_err(unmade)?;
+        let made = DirBuilder::new().mode(0o700).create(&dir);
+        made.map_err(|error| unmade(&dir, error))?;
         let lock = fill(&dir, &owner).map_err(|error| {
             // The first error is the one to tell.
             let _ = std::fs::remove_dir_all(&dir);
-            unmade(error)
+            unmade(&dir, error)
         })?;
         Ok(Self {
             id,
@@ -168,14 +172,6 @@ impl Run {
     }
 }
 
-/// Notes that a run may have something on an engine from now on.
-pub(crate) fn note_engine(dir: &Path) -> Result<()> {
-    let file = dir.join(ENGINE);
-    File::create(&file)
-        .map(drop)
-        .map_err(|error| cannot("make", &file, error))
-}
-
 /// Makes what is in the directory of a run; gives the lock, which is held.
 fn fill(dir: &Path, owner: &Owner) -> std::io::Result<File> {
     // Services run as other users where this one is root: they have to pass
@@ -202,11 +198,14 @@ fn temp() -> PathBuf {
         .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
 }
 
-/// An id whose first half says from where its owner sees the locks of other runs.
-fn new_id(owner: &Owner, temp: &Path) -> Result<RunId> {
-    let (namespace, uid) = (owner.namespace.to_string(), owner.uid.to_string());
-    let temp = temp.to_string_lossy();
-    let site = InstanceKey::of([&*owner.boot, &namespace, &uid, &temp]).to_string();
+/// An id whose first half says from where its owner sees the locks of other
+/// runs: `place` is the directory of the runs, which has one name in many mount
+/// namespaces and may have many names in one.
+fn new_id(owner: &Owner, place: &Metadata) -> Result<RunId> {
+    let numbers = [owner.namespace, owner.uid.into(), place.dev(), place.ino()];
+    let numbers = numbers.map(|number| number.to_string());
+    let parts = std::iter::once(&owner.boot).chain(&numbers);
+    let site = InstanceKey::of(parts.map(String::as_str)).to_string();
     let mut bytes = [0_u8; (RunId::LEN - RunId::SITE) / 2];
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
@@ -262,7 +261,13 @@ mod tests {
         assert_eq!(first.site(), second.site());
         assert_ne!(first, second);
         assert_ne!(first.site(), elsewhere.site());
+        // Another name of the same directory.
+        let link = other.path().join("link");
+        symlink(one.path(), &link).unwrap();
+        let linked = Run::begin_in(&link).unwrap();
+        assert_eq!(first.site(), linked.id().site());
         let owner = runs[0].owner();
+        let place = std::fs::metadata(one.path()).unwrap();
         for stranger in [
             Owner {
                 boot: "another".to_owned(),
@@ -277,7 +282,7 @@ mod tests {
                 ..owner.clone()
             },
         ] {
-            let id = new_id(&stranger, one.path()).unwrap();
+            let id = new_id(&stranger, &place).unwrap();
             assert_ne!(id.site(), first.site(), "{stranger}");
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{
-    DRAFT, ENGINE, LOCK, OWNER, PREFIX, cannot, owner, remove, remove_shared_memory, temp,
+    DRAFT, EngineMark, LOCK, OWNER, PREFIX, cannot, owner, remove, remove_shared_memory, temp,
 };
 use crate::error::Result;
 use crate::keeper::process;
@@ -48,10 +48,10 @@ impl StaleRun {
         &self.dir
     }
 
-    /// Whether it had something on an engine, or had begun to.
+    /// The engine on which it has something, or was about to.
     #[must_use]
-    pub fn uses_engine(&self) -> bool {
-        self.dir.join(ENGINE).exists()
+    pub fn engine(&self) -> Option<EngineMark> {
+        EngineMark::of(&self.dir)
     }
 
     /// Kills the processes that are left of it, and removes its directory.
@@ -79,7 +79,7 @@ impl StaleRun {
 pub fn sweep_stale() {
     for run in stale_runs().unwrap_or_default() {
         let id = run.id().clone();
-        let swept = if run.uses_engine() {
+        let swept = if run.engine().is_some() {
             run.kill()
         } else {
             run.remove()

@@ -144,7 +144,7 @@ async fn play(scene: Scene) {
 
 async fn network(run: &Run, keeper: &Keeper) -> clnrm_runtime::Result<String> {
     let engine = DockerBackend::connect().await?;
-    keeper.uses_engine().await?;
+    keeper.uses_engine(engine.mark()).await?;
     let label = run.label("net", &InstanceKey::of(["net"]));
     let name = format!("clnrm-test-{}", run.id());
     Ok(engine.create_network(&name, &label).await?.0)

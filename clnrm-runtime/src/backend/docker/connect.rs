@@ -130,6 +130,8 @@ fn client(candidate: &Candidate) -> Result<Docker, EngineError> {
 pub(super) struct Description {
     /// Name and version, for example `Docker 20.10.24`.
     pub(super) version: String,
+    /// What tells it apart from every other.
+    pub(super) identity: String,
     /// Whether it is Podman.
     pub(super) is_podman: bool,
     /// Whether the loopback ports that it publishes are ours too.
@@ -145,8 +147,15 @@ pub(super) async fn describe(connection: &Connection) -> Result<Description, Eng
     let number = version
         .version
         .unwrap_or_else(|| "of no version".to_owned());
+    let part = |part: &Option<String>| part.clone().unwrap_or_default();
+    // Podman makes up another id for each answer.
+    let identity = match info.id.clone() {
+        Some(id) if !is_podman && !id.is_empty() => id,
+        _ => format!("{}:{}", part(&info.name), part(&info.docker_root_dir)),
+    };
     Ok(Description {
         version: format!("{name} {number}"),
+        identity,
         is_podman,
         is_local: is_local(
             &connection.address,

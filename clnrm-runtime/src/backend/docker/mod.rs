@@ -25,7 +25,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -39,6 +39,7 @@ use super::{
 use crate::error::Result;
 use crate::label::Label;
 use crate::plan::EngineProbe;
+use crate::run::EngineMark;
 use crate::service::{InstanceId, RunId, Stop};
 
 use connect::{Connection, Description, Maker};
@@ -105,6 +106,15 @@ impl DockerBackend {
         }
     }
 
+    /// What a run notes of this engine, to find it again.
+    #[must_use]
+    pub fn mark(&self) -> EngineMark {
+        EngineMark {
+            identity: self.description.identity.clone(),
+            address: self.connection.address.clone(),
+        }
+    }
+
     /// Its address, for people.
     #[must_use]
     pub fn address(&self) -> &str {
@@ -132,6 +142,27 @@ pub async fn probe() -> (EngineProbe, Option<DockerBackend>) {
 }
 
 impl DockerBackend {
+    /// As [`Backend::sweep`], where somebody waits for another thing: it gives
+    /// up soon.
+    ///
+    /// # Errors
+    /// As that.
+    pub(crate) async fn sweep_hastily(&self, run: &RunId) -> Result<Vec<String>> {
+        self.sweep_within(run, sweep::HASTE).await
+    }
+
+    async fn sweep_within(&self, run: &RunId, patience: Duration) -> Result<Vec<String>> {
+        self.pending()
+            .retain(|_, prepared| prepared.label.run != *run);
+        let filter = sweep::Filter::run(run);
+        let found = sweep::until_empty(&self.connection.docker, &filter, patience).await;
+        // What cancelled starts have left to do, the sweep has done by now.
+        self.cleaning.close();
+        self.cleaning.wait().await;
+        self.cleaning.reopen();
+        found
+    }
+
     /// What carries the label of any run: of this user and of others, of this
     /// machine and of others that share the engine.
     ///
@@ -235,15 +266,7 @@ impl Backend for DockerBackend {
     }
 
     async fn sweep(&self, run: &RunId) -> Result<Vec<String>> {
-        self.pending()
-            .retain(|_, prepared| prepared.label.run != *run);
-        let filter = sweep::Filter::run(run);
-        let found = sweep::until_empty(&self.connection.docker, &filter).await;
-        // What cancelled starts have left to do, the sweep has done by now.
-        self.cleaning.close();
-        self.cleaning.wait().await;
-        self.cleaning.reopen();
-        found
+        self.sweep_within(run, sweep::PATIENCE).await
     }
 
     async fn list(&self, run: &RunId) -> Result<Vec<String>> {

@@ -136,7 +136,7 @@ impl Drop for Attempt<'_> {
         };
         let (docker, filter) = (self.docker.clone(), self.filter.clone());
         let clean = async move {
-            if let Err(error) = sweep::until_empty(&docker, &filter).await {
+            if let Err(error) = sweep::until_empty(&docker, &filter, sweep::PATIENCE).await {
                 tracing::warn!(%error, "a start that failed has left something behind");
             }
         };

@@ -23,7 +23,10 @@ use crate::wait::backoff::rest;
 const LATE: Duration = Duration::from_millis(500);
 
 /// How long a sweep goes on while something refuses to be removed.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long it does where somebody waits for another thing.
+pub(super) const HASTE: Duration = Duration::from_secs(2);
 
 /// Requests at a time: the engine serves them side by side, but not all at once.
 const AT_ONCE: usize = 16;
@@ -129,13 +132,14 @@ pub(super) async fn list(docker: &Docker, filter: &Filter) -> Result<Vec<String>
 /// empty. Returns what was found.
 ///
 /// # Errors
-/// When the engine does not answer, or something cannot be removed.
-pub(super) async fn until_empty(docker: &Docker, filter: &Filter) -> Result<Vec<String>> {
-    within(PATIENCE, docker, filter).await
-}
-
-async fn within(patience: Duration, docker: &Docker, filter: &Filter) -> Result<Vec<String>> {
-    let begin = Instant::now();
+/// When the engine does not answer, or something is still there after `patience`.
+pub(super) async fn until_empty(
+    docker: &Docker,
+    filter: &Filter,
+    patience: Duration,
+) -> Result<Vec<String>> {
+    let mut stuck_since: Option<Instant> = None;
+    let mut there = usize::MAX;
     let mut lines: Vec<String> = Vec::new();
     let mut was_empty = false;
     loop {
@@ -156,11 +160,15 @@ async fn within(patience: Duration, docker: &Docker, filter: &Filter) -> Result<
                 lines.push(thing.line.clone());
             }
         }
-        let is_new = lines.len() > before;
+        let goes_on = lines.len() > before || found.len() < there;
+        there = found.len();
         let refused = remove(docker, &found).await;
+        if goes_on {
+            stuck_since = None;
+        }
         // What is still there was not removed, whatever the engine said to it.
-        if !is_new || !refused.is_empty() {
-            if begin.elapsed() > patience {
+        if !goes_on || !refused.is_empty() {
+            if stuck_since.get_or_insert_with(Instant::now).elapsed() > patience {
                 return Err(given_up(patience, &found, &refused));
             }
             rest(LATE).await;

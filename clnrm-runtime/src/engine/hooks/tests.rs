@@ -148,6 +148,7 @@ async fn a_plugin_that_blocks_does_not_stall_the_caller() {
 #[test]
 fn only_slices_of_runs_that_are_over_are_stale() {
     let live = [RunId::new("0123456789abcdef")];
+    let is_stale = |name, live: &[RunId]| is_stale(name, live, |_| false);
     assert!(!is_stale("clnrm_0123456776543210_3", &[]));
     assert!(is_stale("clnrm_0123456776543210_3", &live));
     assert!(!is_stale("clnrm_0123456789abcdef_3", &live));
@@ -161,4 +162,8 @@ fn only_slices_of_runs_that_are_over_are_stale() {
     ] {
         assert!(!is_stale(name, &live), "{name}");
     }
+    // One that began after the list was made.
+    let begun = |run: &RunId| run.as_str() == "0123456776543210";
+    assert!(!super::is_stale("clnrm_0123456776543210_3", &live, begun));
+    assert!(super::is_stale("clnrm_0123456776543211_3", &live, begun));
 }

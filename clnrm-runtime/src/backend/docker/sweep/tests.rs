@@ -32,7 +32,7 @@ impl Engine {
     }
 
     async fn sweep(&self, patience: Duration) -> Result<Vec<String>> {
-        within(patience, &self.docker, &Filter::any_run()).await
+        until_empty(&self.docker, &Filter::any_run(), patience).await
     }
 }
 
