@@ -127,11 +127,12 @@ impl Live {
                 format!("{} {start} {service}\n", column(GOOD, "Ready"))
             }
             InstanceState::Failed => {
-                // The end of the run tells the rest, once for all tests that need it.
                 let error = change.error.as_deref().unwrap_or("it broke");
-                let error = error.lines().next().unwrap_or_default();
-                format!("{} {start} {service}: {error}\n", column(BAD, "Failed"))
+                told_later(&column(BAD, "Failed"), &start, &service, error)
             }
+            InstanceState::Stopped => change.error.as_deref().map_or_else(String::new, |error| {
+                told_later(&column(ODD, "Exited"), &start, &service, error)
+            }),
             _ => String::new(),
         }
     }
@@ -165,6 +166,12 @@ impl Live {
         let (word, test) = (column(style, word), style::test(test));
         format!("{word} {time} {number}{test}\n")
     }
+}
+
+/// The end of the run tells the rest, once for all tests that need it.
+fn told_later(word: &str, start: &str, service: &str, error: &str) -> String {
+    let error = error.lines().next().unwrap_or_default();
+    format!("{word} {start} {service}: {error}\n")
 }
 
 /// What can be looked at while the run goes on; the end of the run tells of the rest.

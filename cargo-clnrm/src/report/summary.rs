@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anstyle::Style;
+
 use super::event::{
     Again, Attempt, Counts, InstanceState, Kept, NotRun, RunEvent, ServiceUse, Status, TestId,
     Until,
@@ -21,6 +23,8 @@ pub struct Summary {
     remarkable: BTreeMap<TestId, Attempt>,
     /// Services that could not start, by name, and why: the first time of each.
     broken: BTreeMap<String, String>,
+    /// Services that ended before anybody stopped them, likewise.
+    exited: BTreeMap<String, String>,
     /// Whether each thing that was left behind could be removed.
     leaks: Vec<bool>,
     /// What a test of this run is run again with.
@@ -42,14 +46,19 @@ impl Summary {
                 let error = change.error.clone().unwrap_or_default();
                 self.broken.entry(change.service.clone()).or_insert(error);
             }
+            RunEvent::ServiceState(change) if change.state == InstanceState::Stopped => {
+                if let Some(error) = change.error.clone() {
+                    self.exited.entry(change.service.clone()).or_insert(error);
+                }
+            }
             RunEvent::Leak(leaked) => self.leaks.push(leaked.removed),
             _ => {}
         }
     }
 
     /// What is known of each failed test, in the order of their names, and of
-    /// each service that did not start, once for all tests that need it;
-    /// nothing if all passed.
+    /// each service that did not start or that ended by itself, once for all
+    /// tests that need it; nothing if all passed.
     #[must_use]
     pub fn failures(&self) -> String {
         let mut failures = String::new();
@@ -66,10 +75,14 @@ impl Summary {
         let told = |service: &String| unserved.keys().any(|(name, _)| name == service);
         let untold = self.broken.iter().filter(|(service, _)| !told(service));
         let untold = untold.map(|(service, error)| no_service(service, error, &[]));
+        let exited = self.exited.iter();
+        let exited =
+            exited.map(|(service, error)| of_service(ODD, "EXITED", service, error) + "\n");
         let unserved = unserved.iter();
         let unserved = unserved.map(|((service, error), tests)| no_service(service, error, tests));
         failures.extend(unserved);
         failures.extend(untold);
+        failures.extend(exited);
         if failures.is_empty() {
             failures
         } else {
@@ -267,16 +280,19 @@ fn failure(attempt: &Attempt, again: &Again) -> String {
 
 /// A service that did not start, and the tests that did not run for want of it.
 fn no_service(service: &str, error: &str, tests: &[&TestId]) -> String {
-    let service = match service {
-        "" => String::new(),
-        service => format!("{}: ", paint(style::BOLD, service)),
-    };
-    let first = format!("{} {service}", column(BAD, "NO SERVICE"));
-    let mut text = style::with_details(&first, error);
+    let mut text = of_service(BAD, "NO SERVICE", service, error);
     for test in tests {
         text += &format!("      needed by {}\n", style::test(test));
     }
     text + "\n"
+}
+
+fn of_service(style: Style, word: &str, service: &str, error: &str) -> String {
+    let service = match service {
+        "" => String::new(),
+        service => format!("{}: ", paint(style::BOLD, service)),
+    };
+    style::with_details(&format!("{} {service}", column(style, word)), error)
 }
 
 fn section(title: &str, text: &str) -> String {

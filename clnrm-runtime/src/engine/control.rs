@@ -1,6 +1,7 @@
 //! What a test may do to a service that it holds: restart, stop, pause, look at.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +37,7 @@ impl Engine {
         let since = SystemTime::now();
         let started = backend.restart(&instance.id, instance.stop).await;
         let started = started.map_err(|error| explain(error, &planned, "restart"))?;
+        instance.halted.store(false, Ordering::Relaxed);
         if started.endpoints != *instance.handle.endpoints() {
             let message = format!(
                 "`{}` came back on other ports after its restart",
@@ -54,6 +56,7 @@ impl Engine {
     /// When the instance behind `handle` is the run's, or it does not stop.
     pub async fn halt(&self, handle: &ServiceHandle) -> Result<()> {
         let (instance, backend) = self.own(handle, "stop")?;
+        instance.halted.store(true, Ordering::Relaxed);
         backend.stop(&instance.id, instance.stop).await
     }
 

@@ -54,7 +54,7 @@ pub struct InstanceEvent {
     pub state: LifecycleState,
     /// How long each phase took so far.
     pub phases: Phases,
-    /// Why it failed.
+    /// Why it failed; of one that is stopped, that it had failed before.
     pub error: Option<String>,
 }
 

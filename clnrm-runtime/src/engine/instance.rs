@@ -1,6 +1,7 @@
 //! Starts one instance of an owner, its dependencies first, and holds it once it runs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::time::Instant;
 
@@ -121,6 +122,7 @@ impl Engine {
             life,
             phases: ready.phases,
             ending: Ending::default(),
+            halted: AtomicBool::new(false),
             _held: ready.held,
         });
         let mut inside = self.0.table.lock();

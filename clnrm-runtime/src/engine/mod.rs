@@ -21,6 +21,7 @@ mod instance;
 mod lease;
 mod limit;
 mod network;
+mod own_end;
 mod request;
 pub(crate) mod runtime;
 mod slice;

@@ -281,6 +281,10 @@ impl Engine {
     }
 
     async fn end(&self, instance: &Instance, manner: Manner) -> Result<()> {
+        let own_end = match manner {
+            Manner::Polite => self.own_end(instance).await,
+            Manner::Hard => None,
+        };
         let begun = Instant::now();
         let subject = Subject::instance(instance);
         let id = Some(&instance.id);
@@ -299,7 +303,8 @@ impl Engine {
             Err(_) => LifecycleState::Failed,
         };
         instance.goes_to(state);
-        self.say(&subject, id, state, phases, ended.as_ref().err());
+        let error = ended.as_ref().err().or(own_end.as_ref());
+        self.say(&subject, id, state, phases, error);
         ended
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::FutureExt;
@@ -63,6 +64,8 @@ pub(super) struct Instance {
     pub(super) life: Lifecycle,
     pub(super) phases: super::Phases,
     pub(super) ending: Ending,
+    /// Its holder has stopped it.
+    pub(super) halted: AtomicBool,
     pub(super) _held: Arc<Resource>,
 }
 

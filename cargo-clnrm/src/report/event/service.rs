@@ -53,7 +53,8 @@ pub struct ServiceChange {
     /// How many tests used it; known when it stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<usize>,
-    /// Why it failed; of several lines, the first says it and the others explain.
+    /// Why it failed, or how it had ended before it was stopped; of several
+    /// lines, the first says it and the others explain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

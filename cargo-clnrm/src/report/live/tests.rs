@@ -191,3 +191,13 @@ fn only_instances_of_the_run_are_worth_a_line() {
       Ready [   0.003s] postgres
     ");
 }
+
+#[test]
+fn a_service_that_failed_before_it_was_stopped_has_a_line() {
+    let change = ServiceChange {
+        error: Some("it exited with code 7\n  log: no config".to_owned()),
+        ..sample::changed("mail", "mail-1", InstanceState::Stopped)
+    };
+    let events = [sample::at(1, RunEvent::ServiceState(change))];
+    insta::assert_snapshot!(plain(Numbering::Off, &events), @"      Exited [   0.000s] mail: it exited with code 7");
+}

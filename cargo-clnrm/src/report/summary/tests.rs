@@ -157,20 +157,23 @@ fn a_service_that_does_not_start_is_told_once_for_all_tests() {
         service: "mail".to_owned(),
         error: "it ended with code 1\n  log: no config".to_owned(),
     };
-    let broken = |service: &str| {
+    let ended = |service: &str, state, error: &str| {
         RunEvent::ServiceState(ServiceChange {
             service: service.to_owned(),
             key: service.to_owned(),
             instance: service.to_owned(),
-            state: InstanceState::Failed,
+            state,
             durations: InstanceDurations::default(),
             users: None,
-            error: Some(format!("{service} does not start")),
+            error: Some(error.to_owned()),
         })
     };
+    let exited = "`api` exited with code 101 before anybody stopped it\n  log: panicked";
     let summary = of(&[
-        broken("mail"),
-        broken("optional"),
+        ended("mail", InstanceState::Failed, "mail does not start"),
+        ended("optional", InstanceState::Failed, "optional does not start"),
+        ended("api", InstanceState::Stopped, exited),
+        ended("api", InstanceState::Stopped, "and again"),
         sample::finished("a", status.clone()),
         sample::finished("b", status),
     ]);
@@ -182,6 +185,9 @@ fn a_service_that_does_not_start_is_told_once_for_all_tests() {
           needed by shop::it b
 
       NO SERVICE optional: optional does not start
+
+          EXITED api: `api` exited with code 101 before anybody stopped it
+            log: panicked
     ");
 }
 

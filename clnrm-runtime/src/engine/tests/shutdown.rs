@@ -9,6 +9,7 @@ use super::sketch::{external, implied, own, service, shared, slice};
 use super::stage::{Stage, end, owner};
 use crate::backend::fake::Step;
 use crate::engine::Keep;
+use crate::lifecycle::LifecycleState;
 use crate::service::OwnerId;
 
 async fn pass(seconds: u64) {
@@ -203,4 +204,37 @@ async fn what_a_backend_cannot_say_is_an_error() {
     let errors = stage.engine.shutdown(false).await;
     assert!(!errors.is_empty());
     stage.is_empty();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_failed_before_it_was_stopped_is_told() {
+    let stage = Stage::new([
+        service("db"),
+        service("job"),
+        service("cache"),
+        service("mail"),
+    ]);
+    stage.fake.ends("db", Duration::from_secs(5), 7);
+    stage.fake.ends("job", Duration::from_secs(5), 0);
+    stage.fake.ends("cache", Duration::from_secs(5), 1);
+    for name in ["db", "job", "mail"] {
+        stage.handle("a", own(name)).await;
+    }
+    let cache = stage.handle("a", own("cache")).await;
+    // What a test does itself is no news.
+    stage.engine.halt(&cache).await.unwrap();
+    pass(9).await;
+    stage.release("a").await;
+    let told = |name: &str| stage.instance_events(name).pop().unwrap();
+    assert_eq!(told("db").state, LifecycleState::Stopped);
+    insta::assert_snapshot!(told("db").error.unwrap(), @r"
+    `db` exited with code 7 before anybody stopped it
+      log: to stdout
+        to stderr
+      hint: its log may say why; a test that is to notice it asks for `health()`
+    ");
+    for name in ["job", "cache", "mail"] {
+        assert_eq!(told(name).error, None, "{name}");
+    }
+    stage.shutdown().await;
 }
