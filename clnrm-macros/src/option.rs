@@ -103,6 +103,11 @@ impl Parse for Entries {
             if input.peek(Token![:]) {
                 return Err(input.error("options are given with `=` (hint: write `name = value`)"));
             }
+            if input.peek(token::Brace) {
+                return Err(input.error(
+                    "an option takes `=` or parentheses (hint: write `name = value` or `name(..)`)",
+                ));
+            }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
             }
@@ -118,6 +123,17 @@ pub(crate) struct Given<T> {
     pub(crate) value: T,
     /// The option's name.
     pub(crate) span: Span,
+}
+
+/// What else an attribute takes, which an unknown option may have been meant for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Beside {
+    /// Options alone.
+    Nothing,
+    /// A plugin expression, and there is none.
+    NoPlugin,
+    /// A plugin expression, and there is one.
+    Plugin,
 }
 
 /// Options that are taken by name; what nobody takes is unknown.
@@ -178,17 +194,23 @@ impl Options {
         }
     }
 
-    /// Reports what nobody took. `more` follows the names that there are, and
-    /// what may be meant by a bare name or call.
-    pub(crate) fn finish(self, mistakes: &mut Mistakes, more: &str) {
+    /// Reports what nobody took.
+    pub(crate) fn finish(self, mistakes: &mut Mistakes, beside: Beside) {
+        const PLUGIN: &str = "a plugin expression is more than a name, as `self::plugin()`";
         for entry in &self.entries {
             let name = entry.name();
-            let hint = match hint::nearest(&name, &self.known) {
-                Some(near) if entry.is_bare() => {
-                    format!("did you mean `{near}`?{}", more.trim_start_matches(';'))
+            let hint = match (hint::nearest(&name, &self.known), beside) {
+                (Some(near), Beside::NoPlugin) if entry.is_bare() => {
+                    format!("did you mean `{near}`? {PLUGIN}")
                 }
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are {}{more}", hint::list(&self.known)),
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, Beside::Plugin) => {
+                    format!("the plugin is configured by its methods: `.{name}(..)`")
+                }
+                (None, Beside::NoPlugin) => {
+                    format!("there are {}; {PLUGIN}", hint::list(&self.known))
+                }
+                (None, Beside::Nothing) => format!("there are {}", hint::list(&self.known)),
             };
             mistakes.on(entry, format!("unknown option `{name}` (hint: {hint})"));
         }

@@ -120,7 +120,7 @@ pub(crate) struct Scope<'a> {
     /// Its variables, and whether each always has a value.
     pub(crate) vars: &'a [(String, bool)],
     /// The dependencies, by field.
-    pub(crate) needs: &'a [(Ident, Type)],
+    pub(crate) needs: &'a [(String, Type)],
     /// The field that is the service itself.
     pub(crate) own: Option<&'a Ident>,
     /// Whether a plugin adds names that only it knows.
@@ -135,7 +135,7 @@ impl Scope<'_> {
             Some((field, export)) => {
                 let (field, service) = self.need(field)?;
                 Ok(Some(ExportUse {
-                    field: field.to_string(),
+                    field: field.clone(),
                     service: service.clone(),
                     export: export.to_owned(),
                     span,
@@ -189,7 +189,7 @@ impl Scope<'_> {
         Err(format!("the service has no port `{name}` (hint: {hint})"))
     }
 
-    fn need(&self, name: &str) -> Result<&(Ident, Type), String> {
+    fn need(&self, name: &str) -> Result<&(String, Type), String> {
         if let Some(need) = self.needs.iter().find(|(field, _)| field == name) {
             return Ok(need);
         }
@@ -198,14 +198,9 @@ impl Scope<'_> {
                 "`{name}` is the service itself (hint: its own names are `{{port}}`, `{{host}}`, `{{name}}`)"
             ));
         }
-        let names = self
-            .needs
-            .iter()
-            .map(|(field, _)| field.to_string())
-            .collect::<Vec<_>>();
-        let hint = match names.as_slice() {
+        let hint = match self.needs {
             [] => format!("make the service a field: `{name}: Postgres`"),
-            names => hint::instead(name, names.iter().map(String::as_str)),
+            needs => hint::instead(name, needs.iter().map(|(field, _)| field.as_str())),
         };
         Err(format!("no field is called `{name}` (hint: {hint})"))
     }

@@ -8,7 +8,7 @@ use syn::{
 
 use crate::kind::{last_name, optional, written};
 use crate::mistake::Mistakes;
-use crate::option::{Entries, Entry, Options, Value};
+use crate::option::{Beside, Entries, Entry, Options, Value};
 use crate::root::Root;
 use crate::service::name;
 use crate::spec::Spec;
@@ -108,7 +108,7 @@ impl Plugin {
         }
         let exchange = spec.exchange(true, &mut mistakes);
         check_texts(&spec, &fields, &mut mistakes);
-        options.finish(&mut mistakes, "");
+        options.finish(&mut mistakes, Beside::Nothing);
 
         let service_type = service_type.map(|given| given.value.value());
         let service_type = service_type.unwrap_or_default();
@@ -176,7 +176,7 @@ fn setting(field: &Field, mistakes: &mut Mistakes) -> Option<Setting> {
     let default = options.take(mistakes, "default", default);
     let secret = options.take(mistakes, "secret", value::flag);
     let misspelt = options.is_left();
-    options.finish(mistakes, "");
+    options.finish(mistakes, Beside::Nothing);
     let form = Form::of(&field.ty);
     if default.is_none() && form.optional.is_none() && !misspelt {
         mistakes.push(no_default(&ident, &field.ty, &form));

@@ -7,7 +7,7 @@ use syn::{Attribute, Expr, Field, Fields, Ident, Index, ItemStruct, LitStr, Memb
 use super::parse::Arguments;
 use crate::kind::{is_any_handle, optional, unwrapped, without_group, wrapped};
 use crate::mistake::Mistakes;
-use crate::option::{Entry, Options};
+use crate::option::{Beside, Entry, Options};
 use crate::root::Root;
 use crate::spec::{self, Spec};
 use crate::text::{ExportUse, Scope, Text};
@@ -73,6 +73,10 @@ impl Service {
         let scopes = [("run", true), ("test", false)];
         let run_scope = options.take(&mut mistakes, "scope", value::choice(&scopes));
         let optional = options.take(&mut mistakes, "optional", value::flag);
+        let beside = match arguments.plugin {
+            Some(_) => Beside::Plugin,
+            None => Beside::NoPlugin,
+        };
         let (runs, env, uses) = match arguments.plugin {
             Some(plugin) => {
                 let env = spec::take_env(&mut options, &mut mistakes);
@@ -103,10 +107,7 @@ impl Service {
                 (Runs::Spec(Box::new(spec)), env, uses)
             }
         };
-        options.finish(
-            &mut mistakes,
-            "; a plugin expression is more than a name, as `self::plugin()`",
-        );
+        options.finish(&mut mistakes, beside);
         mistakes.finish(Some(Self {
             root: root.or(crate_path.map(|given| given.value)),
             ident: item.ident.clone(),
@@ -150,8 +151,8 @@ fn check_env(
         .collect()
 }
 
-fn pairs(needs: &[Need]) -> Vec<(Ident, Type)> {
-    let pair = |need: &Need| (need.field.clone(), need.service.clone());
+fn pairs(needs: &[Need]) -> Vec<(String, Type)> {
+    let pair = |need: &Need| (need.field.unraw().to_string(), need.service.clone());
     needs.iter().map(pair).collect()
 }
 
@@ -188,7 +189,7 @@ pub(crate) fn fields(fields: &Fields, mistakes: &mut Mistakes) -> (Option<Own>, 
                     own = Some((Member::Named(ident.clone()), field.ty.clone()));
                     continue;
                 }
-                if matches!(ident.to_string().as_str(), "host" | "port") {
+                if matches!(ident.unraw().to_string().as_str(), "host" | "port") {
                     let message = format!(
                         "`{{{ident}.…}}` in a text means the service's own {ident}s (hint: give the field another name)"
                     );
@@ -237,7 +238,7 @@ fn is_own(field: &Field) -> bool {
 fn second_handle(ident: &Ident, has_own: bool) -> String {
     match has_own {
         false => format!(
-            "the field that is the service itself is called `handle` (hint: rename `{ident}` to `handle`)"
+            "the field that is the service itself is called `handle` (hint: write `handle: ServiceHandle` instead of `{ident}`)"
         ),
         true => format!(
             "a `ServiceHandle` besides `handle` does not say which service it is of (hint: write a service's type, as `{ident}: Postgres`)"

@@ -34,10 +34,18 @@ impl Parse for Arguments {
 
 /// Whether a name alone, `name = …` or `name(…)` comes. The last is an
 /// expression too, and is refused as one: a misspelt option looks the same.
+/// So is an option with `:` or braces, but for `Type { … }` and `unsafe { … }`.
 fn starts_with_option(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
-    if ahead.call(Ident::parse_any).is_err() {
+    let Ok(name) = ahead.call(Ident::parse_any) else {
         return false;
+    };
+    if ahead.peek(token::Brace) {
+        let is_type = name.to_string().starts_with(char::is_uppercase);
+        return !is_type && input.peek(Ident);
+    }
+    if ahead.peek(Token![:]) && !ahead.peek(Token![::]) {
+        return true;
     }
     if ahead.peek(token::Paren) {
         let skip = |ahead: ParseStream<'_>| {

@@ -6,9 +6,9 @@ use syn::{FnArg, Ident, ItemFn, Pat, ReturnType, Safety, Signature, Token, Type}
 
 use super::attribute::Attributes;
 use crate::hint;
-use crate::kind::{is_any_handle, optional, unwrapped, without_group, wrapped, written};
+use crate::kind::{optional, without_group, written};
 use crate::mistake::Mistakes;
-use crate::option::{Entries, Entry, Given, Options, Value};
+use crate::option::{Beside, Entries, Entry, Given, Options, Value};
 use crate::root::Root;
 use crate::value;
 
@@ -67,7 +67,7 @@ impl Test {
         let fresh = options.take(&mut mistakes, "fresh", value::flag);
         let shared = options.take(&mut mistakes, "shared", names);
         let runtime = runtime(&function.sig, &mut options, &mut mistakes);
-        options.finish(&mut mistakes, "");
+        options.finish(&mut mistakes, Beside::Nothing);
         if let (Some(_), Some(shared)) = (&fresh, &shared) {
             mistakes.at(
                 shared.span,
@@ -209,6 +209,8 @@ fn service(ty: &Type, name: &str) -> syn::Result<(Type, bool)> {
             }
             Ok((inner, true))
         }
+        Type::Slice(_) | Type::TraitObject(_) => Err(unsized_type(ty, name)),
+        Type::Path(path) if path.path.is_ident("str") => Err(unsized_type(ty, name)),
         Type::ImplTrait(_) => Err(syn::Error::new_spanned(
             ty,
             format!(
@@ -223,22 +225,19 @@ fn service(ty: &Type, name: &str) -> syn::Result<(Type, bool)> {
                 );
                 return Err(syn::Error::new_spanned(ty, message));
             }
-            let service = optional(ty).unwrap_or(ty);
-            if is_any_handle(service) {
-                let message = format!(
-                    "a `ServiceHandle` does not say which service (hint: declare one, `#[clnrm::service(..)] struct Web(clnrm::ServiceHandle);`, and write `{name}: Web`)"
-                );
-                return Err(syn::Error::new_spanned(ty, message));
-            }
-            if let Some((wrapper, service)) = wrapped(service) {
-                let service = unwrapped(service, optional(ty).is_some());
-                let message =
-                    format!("a test is given no `{wrapper}` (hint: write `{name}: {service}`)");
-                return Err(syn::Error::new_spanned(ty, message));
-            }
             Ok((ty.clone(), false))
         }
     }
+}
+
+/// The mistake of a type without a size, which the compiler would tell of
+/// wherever the value goes.
+fn unsized_type(ty: &Type, name: &str) -> syn::Error {
+    let message = format!(
+        "`{}` is neither a service nor a fixture: it has no size (hint: name one: `{name}: &Postgres`)",
+        written(ty)
+    );
+    syn::Error::new_spanned(ty, message)
 }
 
 fn runtime(signature: &Signature, options: &mut Options, mistakes: &mut Mistakes) -> Runtime {

@@ -10,6 +10,9 @@ use crate::session::Leases;
 /// Something built from services before the body of a test: the app under
 /// test with its pool, a client that is logged in.
 ///
+/// It borrows from nothing that ends before the test: a type with a lifetime
+/// implements it as `App<'static>`, and the test takes `App<'_>`.
+///
 /// ```
 /// # use clnrm_runtime as clnrm;
 /// # use clnrm::declare::{Attachment, Service};
@@ -36,7 +39,7 @@ use crate::session::Leases;
     message = "`{Self}` is neither a service nor a fixture",
     label = "a test cannot ask for this",
     note = "a service is declared: `#[clnrm::service(image = \"nginx:1.29\", port = 80)] struct Web(clnrm::ServiceHandle);`; a fixture implements `clnrm::Fixture`",
-    note = "what an `Option` or a tuple holds is one too, and `P` of `clnrm::Running<P>` has `#[derive(clnrm::ServicePlugin)]`"
+    note = "an `Option` or a tuple of them is one too, a `Box`, `Arc` or `Vec` is not: take what is in it; `P` of `clnrm::Running<P>` has `#[derive(clnrm::ServicePlugin)]`"
 )]
 pub trait Fixture: Sized + 'static {
     /// What it is built from: a service, a fixture, an `Option`, or a tuple of up to twelve.
@@ -71,7 +74,7 @@ pub struct Leased<S>(pub S);
     message = "`{Self}` is neither a service nor a fixture",
     label = "a test cannot ask for this",
     note = "a service is declared: `#[clnrm::service(image = \"nginx:1.29\", port = 80)] struct Web(clnrm::ServiceHandle);`; a fixture implements `clnrm::Fixture`",
-    note = "what an `Option` or a tuple holds is one too, and `P` of `clnrm::Running<P>` has `#[derive(clnrm::ServicePlugin)]`"
+    note = "an `Option` or a tuple of them is one too, a `Box`, `Arc` or `Vec` is not: take what is in it; `P` of `clnrm::Running<P>` has `#[derive(clnrm::ServicePlugin)]`"
 )]
 pub trait Needs: Sized + 'static {
     /// The services behind it.

@@ -74,6 +74,15 @@ struct PluginLast(ServiceHandle);
 #[clnrm::service(self::plugin(), image = "a:1", ready(tcp), port = 1)]
 struct PluginAndOptions(ServiceHandle);
 
+#[clnrm::service(clnrm::generic::plugin("a:1"), migrations = "x", scop = "run")]
+struct PluginAndUnknownOptions(ServiceHandle);
+
+#[clnrm::service(image: "a:1")]
+struct Colon(ServiceHandle);
+
+#[clnrm::service(env { A = "x" }, image = "a:1")]
+struct Braces(ServiceHandle);
+
 #[clnrm::service(Pool)]
 struct ABareName(ServiceHandle);
 

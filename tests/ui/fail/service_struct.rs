@@ -27,7 +27,7 @@ enum NoStruct { A }
 fn no_struct() {}
 
 #[clnrm::service(image = "a:1")]
-struct OtherName { server: ServiceHandle, db: Db }
+struct OtherName { server: Option<ServiceHandle>, db: Db }
 
 #[clnrm::service(image = "a:1")]
 struct TwoHandles { handle: ServiceHandle, other: Option<ServiceHandle> }

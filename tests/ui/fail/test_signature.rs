@@ -28,6 +28,9 @@ fn option_of_reference(db: Option<&Db>) {}
 fn some_trait(db: impl Clone) {}
 
 #[clnrm::test]
+fn without_a_size(name: &str, list: &[Db], store: &dyn Send) {}
+
+#[clnrm::test]
 fn pattern(Db(handle): Db, [a, b]: [Db; 2], ref c: Db) {}
 
 #[clnrm::test]
@@ -68,12 +71,6 @@ async fn two_tests_in_one_sometimes() {}
 
 #[clnrm::test]
 fn needs_sometimes(#[cfg(unix)] db: Db) {}
-
-#[clnrm::test]
-fn any_handle(db: &Option<clnrm::ServiceHandle>) {}
-
-#[clnrm::test]
-fn wrapped(db: std::sync::Arc<Db>) {}
 
 #[clnrm::test]
 #[test_case::test_case(1)]

@@ -56,6 +56,16 @@ fn no_derive(pool: clnrm::Running<Pool>) {
     let _ = pool;
 }
 
+#[clnrm::test]
+fn any_handle(db: &Option<ServiceHandle>) {
+    let _ = db;
+}
+
+#[clnrm::test]
+fn in_a_box(db: Box<Db>) {
+    let _ = db;
+}
+
 struct App;
 
 impl clnrm::Fixture for App {

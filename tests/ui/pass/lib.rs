@@ -20,6 +20,12 @@ struct Worker {
 #[clnrm::service(program = "cron")]
 struct Cron;
 
+/// A field whose name is a keyword goes by it in a text.
+#[clnrm::service(program = "site", args = ["{type.admin}"], env(TYPE = "{type.url}"))]
+struct Site {
+    r#type: Mail,
+}
+
 #[clnrm::service(Queue::default().with_level(7), name = "fast-queue")]
 struct FastQueue(Running<Queue>);
 

@@ -33,7 +33,7 @@ fn every_declaration_is_linked() {
         .collect::<Vec<_>>();
     ids.sort_unstable();
     let names = [
-        "Clock", "Cron", "FastQueue", "Generated", "Mail", "Queue", "Unused", "Worker", "inner::Mail",
+        "Clock", "Cron", "FastQueue", "Generated", "Mail", "Queue", "Site", "Unused", "Worker", "inner::Mail",
     ];
     assert_eq!(ids, names.map(|name| format!("accepted/accepted/accepted::{name}")));
 }
