@@ -5,15 +5,22 @@ use syn::{GenericArgument, PathArguments, Type};
 
 /// `T` of `Option<T>`.
 pub(crate) fn optional(ty: &Type) -> Option<&Type> {
+    match last_name(ty)?.as_str() {
+        "Option" => argument(ty),
+        _ => None,
+    }
+}
+
+/// `T` of `Anything<T>`.
+pub(crate) fn argument(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = without_group(ty) else {
         return None;
     };
-    let last = path.path.segments.last()?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
         return None;
     };
-    match (last.ident == "Option", arguments.args.first()) {
-        (true, Some(GenericArgument::Type(inner))) if arguments.args.len() == 1 => Some(inner),
+    match arguments.args.first() {
+        Some(GenericArgument::Type(inner)) if arguments.args.len() == 1 => Some(inner),
         _ => None,
     }
 }
@@ -39,15 +46,9 @@ pub(crate) fn last_name(ty: &Type) -> Option<String> {
 pub(crate) fn wrapped(ty: &Type) -> Option<(String, &Type)> {
     const WRAPPERS: [&str; 4] = ["Box", "Rc", "Arc", "Vec"];
     let name = last_name(ty)?;
-    let (true, Type::Path(path)) = (WRAPPERS.contains(&name.as_str()), without_group(ty)) else {
-        return None;
-    };
-    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
-        return None;
-    };
-    match arguments.args.first() {
-        Some(GenericArgument::Type(inner)) => Some((name, inner)),
-        _ => None,
+    match WRAPPERS.contains(&name.as_str()) {
+        true => Some((name, argument(ty)?)),
+        false => None,
     }
 }
 

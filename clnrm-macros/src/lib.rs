@@ -35,8 +35,8 @@ use root::Root;
 /// `Option<Service>` that may be absent, or a
 /// fixture (`clnrm::Fixture`); by value (`db: Db`,
 /// `mut db: Db`, `_: Db`) or by reference (`db: &Db`). There are twelve at most.
-/// One service is named once: a second one of the same kind is a type of its
-/// own, a newtype.
+/// One service is named once: a second one of the same kind is a declaration of
+/// its own.
 ///
 /// | option | meaning |
 /// | --- | --- |
@@ -58,8 +58,8 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Declares a service: a struct that stands for something that runs.
 ///
 /// The field `handle`, or the only field of a tuple struct, is the service
-/// itself: a `ServiceHandle`, or the handle type of a plugin; the struct derefs
-/// to it. Every other field is a dependency, an `Option` of one may be absent.
+/// itself: a `ServiceHandle`, or the handle type of the plugin that runs it, which
+/// options are not; the struct derefs to it. Every other field is a dependency, an `Option` of one may be absent.
 /// `struct Worker;` is a service that nobody talks to.
 ///
 /// The first argument may be a plugin: any expression of a type that implements

@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
-use crate::kind::{last_name, optional, written};
+use crate::kind::{argument, last_name, optional, written};
 use crate::root::{Root, shown_at};
 
 /// A parameter or field, with the expression of what it needs.
@@ -34,7 +34,7 @@ pub(crate) fn assertions(root: &Root, named: &[Named<'_>]) -> TokenStream {
     });
     let private = root.private();
     quote! {
-        const __CLNRM_NAMED: &[(&str, &#private::NeedTree)] = &[#(#trees),*];
+        const __CLNRM_NAMED: &[(&::core::primitive::str, &#private::NeedTree)] = &[#(#trees),*];
         #(#assertions)*
     }
 }
@@ -57,7 +57,8 @@ pub(crate) fn leaf(root: &Root, ty: &Type) -> TokenStream {
     }
 }
 
-/// The declaration that makes the second one a service of its own.
+/// The declaration that makes the second one a service of its own, in words
+/// where only its author knows what runs it.
 fn newtype(name: &str, ty: &Type) -> String {
     let service = optional(ty).unwrap_or(ty);
     let last = last_name(service).unwrap_or_else(|| "Service".to_owned());
@@ -65,12 +66,18 @@ fn newtype(name: &str, ty: &Type) -> String {
         camel if camel.is_empty() || camel == last => format!("Other{last}"),
         camel => camel,
     };
-    let plugin = match last.as_str() {
-        "Postgres" | "Redis" => format!("clnrm::{}::plugin()", last.to_lowercase()),
-        _ => "..".to_owned(),
+    let plugin = match (last.as_str(), argument(service)) {
+        ("Postgres" | "Redis", _) => format!("clnrm::{}::plugin()", last.to_lowercase()),
+        ("Running", Some(plugin)) => format!("{}::default()", written(plugin)),
+        _ => {
+            let service = written(service);
+            return format!(
+                "`#[clnrm::service(..)] struct {struct_name}`, with the plugin or the options, and the fields, of `{service}`"
+            );
+        }
     };
     let service = written(service);
-    format!("#[clnrm::service({plugin})] struct {struct_name}({service});")
+    format!("`#[clnrm::service({plugin})] struct {struct_name}({service});`")
 }
 
 #[cfg(test)]
@@ -83,11 +90,15 @@ mod tests {
     fn the_newtype_is_code_that_compiles() {
         assert_eq!(
             newtype("other", &parse_quote!(Option<clnrm::postgres::Postgres>)),
-            "#[clnrm::service(clnrm::postgres::plugin())] struct Other(clnrm::postgres::Postgres);"
+            "`#[clnrm::service(clnrm::postgres::plugin())] struct Other(clnrm::postgres::Postgres);`"
+        );
+        assert_eq!(
+            newtype("fast", &parse_quote!(clnrm::Running<queue::Queue>)),
+            "`#[clnrm::service(queue::Queue::default())] struct Fast(clnrm::Running<queue::Queue>);`"
         );
         assert_eq!(
             newtype("shop", &parse_quote!(Shop)),
-            "#[clnrm::service(..)] struct OtherShop(Shop);"
+            "`#[clnrm::service(..)] struct OtherShop`, with the plugin or the options, and the fields, of `Shop`"
         );
     }
 }

@@ -5,10 +5,10 @@
 pub use inventory;
 
 pub use crate::declare::{
-    Attachment, Build, Declared, DeclaredBin, DeclaredField, Fixture, GivenConfig, Line,
-    NeedDeclaration, NeedTree, Needs, Own, PluginType, Running, Service, ServiceDeclaration,
-    TestDeclaration, assert_export, assert_named_once, assert_same_plugin, configuration, line,
-    line_len,
+    Attachment, Build, ConfigValue, Configured, Declared, DeclaredBin, DeclaredField, Fixture,
+    GivenConfig, Line, NeedDeclaration, NeedTree, Needs, Own, PluginType, Running, Service,
+    ServiceDeclaration, TestDeclaration, assert_export, assert_holds_no_needs, assert_named_once,
+    assert_same_plugin, configuration, line, line_len,
 };
 pub use crate::error::{CleanroomError, Result};
 pub use crate::plugin::{Location, PluginRegistration, ServicePlugin};
@@ -23,12 +23,18 @@ use std::path::Path;
 
 use crate::declare::SpecPlugin;
 
+/// [`Own::check_plugin`] of what a declaration holds.
+type Check = fn(&dyn Any, &str) -> Result<()>;
+
 /// The plugin of a service that is declared by attributes alone.
 ///
 /// # Errors
-/// When the declaration makes no sense; the message says what to change.
-pub fn declared(declared: &Declared) -> Result<Arc<dyn ServicePlugin>> {
-    Ok(Arc::new(SpecPlugin::new(declared)?))
+/// When the declaration makes no sense, or holds the handle of a plugin; the
+/// message says what to change.
+pub fn declared(declared: &Declared, check: Check) -> Result<Arc<dyn ServicePlugin>> {
+    let plugin = SpecPlugin::new(declared)?;
+    check(&plugin, plugin.service_type())?;
+    Ok(Arc::new(plugin))
 }
 
 /// The version that a derive was given: semver, as the macro and cargo have checked.
@@ -50,16 +56,11 @@ where
     Ok(Arc::new(plugin))
 }
 
-/// As [`plugin`], for a declaration that holds a handle type: `check` is its
-/// [`Own::check_plugin`].
+/// As [`plugin`], for a declaration of what holds a handle type.
 ///
 /// # Errors
 /// When the handle is of another type of service.
-pub fn held_plugin<P>(
-    plugin: P,
-    manifest_dir: &str,
-    check: fn(&dyn Any, &str) -> Result<()>,
-) -> Result<Arc<dyn ServicePlugin>>
+pub fn held_plugin<P>(plugin: P, manifest_dir: &str, check: Check) -> Result<Arc<dyn ServicePlugin>>
 where
     P: ServicePlugin + 'static,
 {

@@ -85,11 +85,11 @@ impl Plugin {
 
             #[automatically_derived]
             impl #private::ServicePlugin for #ident {
-                fn name(&self) -> &str {
+                fn name(&self) -> &::core::primitive::str {
                     #name
                 }
 
-                fn service_type(&self) -> &str {
+                fn service_type(&self) -> &::core::primitive::str {
                     #service_type
                 }
 
@@ -120,16 +120,19 @@ impl Plugin {
         let names = self.fields.iter().map(Setting::name);
         let sets = self.fields.iter().map(|field| {
             let (ident, name) = (&field.ident, field.name());
-            quote_spanned! {shown_at(field.ty.span())=>
-                __clnrm_given.set(#name, &mut __clnrm_plugin.#ident)?;
+            let (ty, private) = (&field.ty, self.root.private_at(field.ty.span()));
+            quote_spanned! {shown_at(ty.span())=>
+                <#ty as #private::ConfigValue>::SET(
+                    &mut __clnrm_given, #name, &mut __clnrm_plugin.#ident,
+                )?;
             }
         });
         quote! {
             #[automatically_derived]
             impl #private::PluginType for #ident {
-                const ID: &'static str = #id;
-                const NAME: &'static str = #name;
-                const EXPORTS: &'static [&'static str] = &[#(#exports),*];
+                const ID: &'static ::core::primitive::str = #id;
+                const NAME: &'static ::core::primitive::str = #name;
+                const EXPORTS: &'static [&'static ::core::primitive::str] = &[#(#exports),*];
 
                 fn configured() -> #private::Result<Self> {
                     ::core::result::Result::Ok(<Self as ::core::default::Default>::default())
@@ -239,9 +242,11 @@ impl Setting {
             Some(env) => quote!(::core::option::Option::Some(#env)),
             None => quote!(::core::option::Option::None),
         };
-        let private = root.private_at(self.ty.span());
-        quote_spanned! {shown_at(self.ty.span())=>
-            #private::DeclaredField::new(#name, #env, #secret, &__clnrm_plugin.#ident)?
+        let (ty, private) = (&self.ty, root.private_at(self.ty.span()));
+        quote_spanned! {shown_at(ty.span())=>
+            <#ty as #private::ConfigValue>::DECLARE(
+                #name, #env, #secret, &__clnrm_plugin.#ident,
+            )?
         }
     }
 }
@@ -264,15 +269,15 @@ pub(crate) fn stand_in(root: &Root, input: &DeriveInput) -> TokenStream {
             }
             #[automatically_derived]
             impl #private::ServicePlugin for #ident {
-                fn name(&self) -> &str {
+                fn name(&self) -> &::core::primitive::str {
                     ""
                 }
             }
             #[automatically_derived]
             impl #private::PluginType for #ident {
-                const ID: &'static str = "";
-                const NAME: &'static str = "";
-                const EXPORTS: &'static [&'static str] = &["*"];
+                const ID: &'static ::core::primitive::str = "";
+                const NAME: &'static ::core::primitive::str = "";
+                const EXPORTS: &'static [&'static ::core::primitive::str] = &["*"];
 
                 fn configured() -> #private::Result<Self> {
                     ::core::unimplemented!()

@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Ident, ItemStruct, Member, Type};
 
 use super::model::{Need, Runs, Service, fields};
+use crate::kind::written;
 use crate::mistake::Mistakes;
 use crate::once::{self, Named};
 use crate::root::{Root, shown_at};
@@ -62,24 +63,67 @@ impl Service {
             (Runs::Plugin(_), Some((_, ty))) => quote!(<#ty as #private::Own>::EXPORTS),
             (Runs::Plugin(_), None) => quote!(<#private::ServiceHandle as #private::Own>::EXPORTS),
         };
-        let attach = self.attach();
+        let attach = self.attach(private);
+        let has_needs = (!self.needs.is_empty()).then(|| {
+            quote!(
+                const HAS_NEEDS: ::core::primitive::bool = true;
+            )
+        });
+        let check = self.own.is_some().then(|| self.check());
+        let check = check.map(|check| {
+            quote! {
+                fn check_plugin(
+                    __clnrm_plugin: &dyn ::core::any::Any,
+                    __clnrm_type: &::core::primitive::str,
+                ) -> #private::Result<()> {
+                    #check(__clnrm_plugin, __clnrm_type)
+                }
+            }
+        });
         quote! {
             #[automatically_derived]
-            // A type that is no service is not told with a list of all that are.
-            #[diagnostic::do_not_recommend]
             impl #private::Service for #ident {
-                const ID: &'static str = #id;
-                const NAME: &'static str = #name;
-                const EXPORTS: &'static [&'static str] = #exports;
+                const ID: &'static ::core::primitive::str = #id;
+                const NAME: &'static ::core::primitive::str = #name;
+                const EXPORTS: &'static [&'static ::core::primitive::str] = #exports;
+                #has_needs
 
-                fn attach(__clnrm_lease: #private::Attachment) -> #private::Result<Self> {
-                    #attach
-                }
+                #attach
+                #check
             }
         }
     }
 
-    fn attach(&self) -> TokenStream {
+    /// What makes the struct of a lease; with the plugin of whoever holds it,
+    /// where it shows what a plugin is configured with.
+    fn attach(&self, private: &TokenStream) -> TokenStream {
+        let made = self.made();
+        let lease = quote!(__clnrm_lease: #private::Attachment);
+        match (&self.runs, &self.own) {
+            (Runs::Plugin(_), Some(_)) => quote! {
+                fn attach(#lease) -> #private::Result<Self> {
+                    <Self as #private::Service>::attach_configured(
+                        __clnrm_lease,
+                        || ::core::result::Result::Ok(::std::boxed::Box::new(__clnrm_plugin()?)),
+                    )
+                }
+
+                fn attach_configured(
+                    #lease,
+                    __clnrm_configured: #private::Configured,
+                ) -> #private::Result<Self> {
+                    #made
+                }
+            },
+            _ => quote! {
+                fn attach(#lease) -> #private::Result<Self> {
+                    #made
+                }
+            },
+        }
+    }
+
+    fn made(&self) -> TokenStream {
         let needs = self.needs.iter().map(|need| {
             let (field, service, name) =
                 (&need.field, &need.service, need.field.unraw().to_string());
@@ -102,9 +146,7 @@ impl Service {
         let own = self.own.as_ref().map(|(member, ty)| {
             let plugin = match self.runs {
                 Runs::Spec(_) => quote!(::core::option::Option::None),
-                Runs::Plugin(_) => quote!(::core::option::Option::Some(
-                    || ::core::result::Result::Ok(::std::boxed::Box::new(__clnrm_plugin()?))
-                )),
+                Runs::Plugin(_) => quote!(::core::option::Option::Some(__clnrm_configured)),
             };
             let private = self.root.private_at(ty.span());
             quote_spanned!(shown_at(ty.span())=> #member: <#ty as #private::Own>::own(__clnrm_lease, #plugin)?,)
@@ -138,13 +180,16 @@ impl Service {
                 }
             }
         });
-        let env = pairs(&self.env);
+        let (env, check) = (pairs(&self.env), self.check());
         let plugin = match &self.runs {
             Runs::Spec(spec) => {
                 let declared = spec.expand(private, &self.name, &TokenStream::new());
-                quote!(#private::declared(&#declared))
+                quote!(#private::declared(&#declared, #check))
             }
-            Runs::Plugin(_) => self.made_plugin(private),
+            Runs::Plugin(_) => {
+                let dir = quote!(::core::env!("CARGO_MANIFEST_DIR"));
+                quote!(#private::held_plugin(__clnrm_plugin()?, #dir, #check))
+            }
         };
         quote! {
             const __CLNRM_SERVICE: #private::ServiceDeclaration = #private::ServiceDeclaration {
@@ -162,15 +207,14 @@ impl Service {
         }
     }
 
-    /// The plugin of the expression, where it is that of what the service holds.
-    fn made_plugin(&self, private: &TokenStream) -> TokenStream {
-        let dir = quote!(::core::env!("CARGO_MANIFEST_DIR"));
+    /// The function that says whether the service can hold what a plugin runs.
+    fn check(&self) -> TokenStream {
         let Some((_, ty)) = &self.own else {
-            return quote!(#private::plugin(__clnrm_plugin()?, #dir));
+            let private = self.root.private();
+            return quote!(<#private::ServiceHandle as #private::Own>::check_plugin);
         };
-        let held = self.root.private_at(ty.span());
-        let check = quote_spanned!(shown_at(ty.span())=> <#ty as #held::Own>::check_plugin);
-        quote!(#private::held_plugin(__clnrm_plugin()?, #dir, #check))
+        let private = self.root.private_at(ty.span());
+        quote_spanned!(shown_at(ty.span())=> <#ty as #private::Own>::check_plugin)
     }
 
     /// What only the types of the fields know, checked by constants.
@@ -188,13 +232,22 @@ impl Service {
             .needs
             .iter()
             .map(|need| Named {
-                name: need.field.to_string(),
+                name: need.field.unraw().to_string(),
                 ty: &need.service,
                 tree: once::leaf(&self.root, &need.service),
             })
             .collect::<Vec<_>>();
         let once = once::assertions(&self.root, &named);
-        quote!(#(#uses)* #once)
+        let held = self.own.as_ref().map(|(_, ty)| {
+            let (ident, held) = (self.ident.unraw().to_string(), written(ty));
+            let private = self.root.private_at(ty.span());
+            quote_spanned! {shown_at(ty.span())=>
+                const _: () = #private::assert_holds_no_needs(
+                    #ident, #held, <#ty as #private::Own>::HAS_NEEDS,
+                );
+            }
+        });
+        quote!(#(#uses)* #once #held)
     }
 }
 
@@ -232,7 +285,7 @@ pub(crate) fn place(ident: &Ident, cfg: &[syn::Attribute]) -> Place {
     let name = ident.unraw();
     let marker = format_ident!(
         "__Clnrm{name}MustBeDeclaredInAModuleNotInAFunction",
-        span = ident.span()
+        span = shown_at(ident.span())
     );
     Place {
         marker: quote! {
@@ -272,9 +325,9 @@ pub(crate) fn stand_in(root: &Root, item: &ItemStruct) -> TokenStream {
         const _: () = {
             #[automatically_derived]
             impl #private::Service for #ident {
-                const ID: &'static str = "";
-                const NAME: &'static str = "";
-                const EXPORTS: &'static [&'static str] = &["*"];
+                const ID: &'static ::core::primitive::str = "";
+                const NAME: &'static ::core::primitive::str = "";
+                const EXPORTS: &'static [&'static ::core::primitive::str] = &["*"];
 
                 fn attach(_: #private::Attachment) -> #private::Result<Self> {
                     ::core::unimplemented!()

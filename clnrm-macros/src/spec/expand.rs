@@ -173,7 +173,7 @@ impl Wait {
 }
 
 fn string(text: &LitStr) -> TokenStream {
-    quote!(::std::string::String::from(#text))
+    quote!(<::std::string::String as ::core::convert::From<_>>::from(#text))
 }
 
 fn optional(text: &Option<LitStr>) -> TokenStream {

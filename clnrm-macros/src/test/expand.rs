@@ -50,7 +50,7 @@ impl Test {
                     )]
                     #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__clnrm_t"))]
                     #[cfg_attr(windows, unsafe(link_section = ".clnrm_t"))]
-                    static __CLNRM_LINE: [u8; #private::line_len(&__CLNRM_TEST)] =
+                    static __CLNRM_LINE: [::core::primitive::u8; #private::line_len(&__CLNRM_TEST)] =
                         #private::line(&__CLNRM_TEST);
                     static __CLNRM_CASE: #private::TestCase = #private::TestCase {
                         declaration: &__CLNRM_TEST,

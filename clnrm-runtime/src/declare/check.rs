@@ -49,11 +49,28 @@ pub const fn assert_named_once(named: &[(&str, &NeedTree)], position: usize, new
             let mut text = Text::new();
             text.push("`").push(other).push("` and `").push(name);
             text.push("` are one service, `").push(service);
-            text.push("` (hint: take it once, or give the second a type of its own: `");
-            text.push(newtype).push("`)");
+            text.push("` (hint: take it once, or give the second a type of its own: ");
+            text.push(newtype).push(")");
             text.fail();
         }
         rest = tail;
+    }
+}
+
+/// Fails to compile when what `service` holds has dependencies: it would be
+/// given none of them.
+///
+/// # Panics
+/// In the compiler, with what to declare instead.
+#[track_caller]
+pub const fn assert_holds_no_needs(service: &str, held: &str, has_needs: bool) {
+    if has_needs {
+        let mut text = Text::new();
+        text.push("`").push(service).push("` holds `").push(held);
+        text.push("`, and not what that needs (hint: give it the fields of `");
+        text.push(held)
+            .push("` instead, with its plugin or options)");
+        text.fail();
     }
 }
 
@@ -182,7 +199,7 @@ mod tests {
 
     #[test]
     fn one_service_twice_suggests_a_newtype() {
-        let newtype = "#[clnrm::service(..)] struct Other(Db);";
+        let newtype = "`#[clnrm::service(plugin())] struct Other(Db);`";
         assert_named_once(&[("cache", &CACHE), ("db", &DB)], 1, newtype);
         assert_eq!(
             message(|| assert_named_once(
@@ -195,7 +212,17 @@ mod tests {
                 newtype
             )),
             "`db` and `other` are one service, `db` (hint: take it once, or give the second a type \
-             of its own: `#[clnrm::service(..)] struct Other(Db);`)"
+             of its own: `#[clnrm::service(plugin())] struct Other(Db);`)"
+        );
+    }
+
+    #[test]
+    fn what_is_held_has_no_dependencies() {
+        assert_holds_no_needs("OtherDb", "Db", false);
+        assert_eq!(
+            message(|| assert_holds_no_needs("OtherShop", "Shop", true)),
+            "`OtherShop` holds `Shop`, and not what that needs (hint: give it the fields of `Shop` \
+             instead, with its plugin or options)"
         );
     }
 

@@ -16,14 +16,29 @@ use crate::service::Secret;
     label = "this cannot come from a configuration",
     note = "use `String`, `Secret`, `bool`, an integer, `PathBuf` or an `Option` of one; for more, implement `ServicePlugin` by hand"
 )]
-pub trait ConfigValue: Serialize + DeserializeOwned {}
+pub trait ConfigValue: Serialize + DeserializeOwned {
+    /// [`DeclaredField::new`] as a value: the compiler says of a constant once
+    /// that its type lacks the trait, and of a call for every function.
+    const DECLARE: Declare<Self> = DeclaredField::new;
 
+    /// [`GivenConfig::set`] as a value.
+    const SET: fn(&mut GivenConfig, &str, &mut Self) -> Result<()> = GivenConfig::set;
+}
+
+/// [`DeclaredField::new`] for values of type `T`.
+type Declare<T> = fn(&'static str, Option<&'static str>, bool, &T) -> Result<DeclaredField>;
+
+// The note names what there is already.
 macro_rules! values {
-    ($($type:ty)*) => { $(impl ConfigValue for $type {})* };
+    ($($type:ty)*) => { $(
+        #[diagnostic::do_not_recommend]
+        impl ConfigValue for $type {}
+    )* };
 }
 
 values!(String Secret bool PathBuf u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
 
+#[diagnostic::do_not_recommend]
 impl<T: ConfigValue> ConfigValue for Option<T> {}
 
 /// A field of a derived plugin with the value that it has now.

@@ -48,7 +48,7 @@ macro_rules! handle {
         $crate::handle! { @type $(#[$doc])* $vis $Handle }
 
         impl $crate::declare::Own for $Handle {
-            const EXPORTS: &'static [&'static str] = $exports;
+            const EXPORTS: &'static [&'static ::core::primitive::str] = $exports;
 
             fn own(
                 lease: $crate::declare::Attachment,
@@ -57,7 +57,7 @@ macro_rules! handle {
                 ::core::result::Result::Ok(Self(lease.handle))
             }
 
-            fn check_plugin(_: &dyn ::core::any::Any, _: &str) -> $crate::Result<()> {
+            fn check_plugin(_: &dyn ::core::any::Any, _: &::core::primitive::str) -> $crate::Result<()> {
                 ::core::result::Result::Ok(())
             }
         }
@@ -68,15 +68,13 @@ macro_rules! handle {
     ) => {
         $crate::handle! { @type $(#[$doc])* $vis $Handle }
 
-        // Where no service is, the compiler does not show how each handle was made.
-        #[diagnostic::do_not_recommend]
         impl $crate::declare::Service for $Handle {
-            const ID: &'static str = ::core::concat!(
+            const ID: &'static ::core::primitive::str = ::core::concat!(
                 ::core::env!("CARGO_PKG_NAME"), "/", ::core::env!("CARGO_CRATE_NAME"), "/",
                 ::core::module_path!(), "::", ::core::stringify!($Handle),
             );
-            const NAME: &'static str = $name;
-            const EXPORTS: &'static [&'static str] = $exports;
+            const NAME: &'static ::core::primitive::str = $name;
+            const EXPORTS: &'static [&'static ::core::primitive::str] = $exports;
 
             fn attach(lease: $crate::declare::Attachment) -> $crate::Result<Self> {
                 ::core::result::Result::Ok(Self(lease.handle))
@@ -84,7 +82,7 @@ macro_rules! handle {
 
             fn check_plugin(
                 plugin: &dyn ::core::any::Any,
-                service_type: &str,
+                service_type: &::core::primitive::str,
             ) -> $crate::Result<()> {
                 $crate::__private::assert_same_plugin(&$plugin, plugin, service_type)
             }
@@ -109,7 +107,7 @@ macro_rules! handle {
     };
     (@type $(#[$doc:meta])* $vis:vis $Handle:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone)]
+        #[derive(::core::fmt::Debug, ::core::clone::Clone)]
         $vis struct $Handle($crate::ServiceHandle);
 
         impl ::core::convert::From<$crate::ServiceHandle> for $Handle {

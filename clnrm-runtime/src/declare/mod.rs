@@ -9,7 +9,7 @@ mod handle;
 mod own;
 mod running;
 
-pub use check::{ANY_EXPORT, assert_export, assert_named_once};
+pub use check::{ANY_EXPORT, assert_export, assert_holds_no_needs, assert_named_once};
 pub(crate) use declared::SpecPlugin;
 pub use declared::{Declared, DeclaredBin};
 pub use descriptor::{
@@ -48,6 +48,11 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// The exports that `{field.export}` may name; [`ANY_EXPORT`] stands for
     /// those that only the plan knows.
     const EXPORTS: &'static [&'static str];
+
+    /// Whether it has dependencies: of those of a service that it holds, another
+    /// declaration knows nothing.
+    #[doc(hidden)]
+    const HAS_NEEDS: bool = false;
 
     /// [`attach`](Self::attach) as a value: the compiler says of a constant once
     /// that its type lacks the trait, and of a call three times.

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use super::check::ANY_EXPORT;
-use super::{Attachment, Service};
+use super::{Attachment, Service, SpecPlugin};
 use crate::error::{CleanroomError, Result};
 use crate::plugin::ServicePlugin;
 use crate::service::ServiceHandle;
@@ -21,6 +21,9 @@ pub type Configured = fn() -> Result<Box<dyn Any>>;
 pub trait Own: Sized {
     /// What it exports when a plugin runs it.
     const EXPORTS: &'static [&'static str];
+
+    /// [`Service::HAS_NEEDS`].
+    const HAS_NEEDS: bool = false;
 
     /// Makes it from the lease of the declaration that holds it.
     ///
@@ -49,6 +52,7 @@ impl Own for ServiceHandle {
 
 impl<S: Service> Own for S {
     const EXPORTS: &'static [&'static str] = S::EXPORTS;
+    const HAS_NEEDS: bool = S::HAS_NEEDS;
 
     fn own(lease: Attachment, plugin: Option<Configured>) -> Result<Self> {
         match plugin {
@@ -74,12 +78,20 @@ pub fn assert_same_plugin<P: ServicePlugin + 'static>(
 ) -> Result<()> {
     match plugin.is::<P>() || own.service_type() == service_type {
         true => Ok(()),
-        false => Err(other_plugin(service_type, own.service_type())),
+        false => Err(other_plugin(plugin, service_type, own.service_type())),
     }
 }
 
 /// The error of a declaration whose plugin is not that of what it holds.
-pub(super) fn other_plugin(service_type: &str, held: &str) -> CleanroomError {
+pub(super) fn other_plugin(plugin: &dyn Any, service_type: &str, held: &str) -> CleanroomError {
+    if plugin.is::<SpecPlugin>() {
+        return CleanroomError::validation_error(format!(
+            "it is declared by options, and holds a handle of `{held}`"
+        ))
+        .with_hint(
+            "hold a `ServiceHandle`, or give the plugin as the first argument instead of options",
+        );
+    }
     CleanroomError::validation_error(format!(
         "it is declared with a plugin of type `{service_type}`, and holds a handle of `{held}`"
     ))

@@ -14,7 +14,7 @@ use crate::service::ServiceHandle;
     message = "`{Self}` is not a derived plugin",
     label = "nothing says how to run `{Self}`",
     note = "add `#[derive(Debug, clnrm::ServicePlugin)]` and `#[plugin(type = \"…\", image = \"…\")]` to it",
-    note = "of a plugin that is written by hand, declare a service: `#[clnrm::service(plugin)] struct Store(clnrm::ServiceHandle);`"
+    note = "of a plugin that is written by hand, declare a service with a value of it: `#[clnrm::service(self::Hand)] struct Store(clnrm::ServiceHandle);`"
 )]
 pub trait PluginType: ServicePlugin + Sized + 'static {
     /// [`Service::ID`] of `Running<Self>`.
@@ -90,7 +90,7 @@ impl<P: PluginType> Service for Running<P> {
     fn check_plugin(plugin: &dyn Any, service_type: &str) -> Result<()> {
         match plugin.is::<P>() {
             true => Ok(()),
-            false => Err(other_plugin(service_type, P::NAME)),
+            false => Err(other_plugin(plugin, service_type, P::NAME)),
         }
     }
 }

@@ -160,3 +160,50 @@ fn a_handle_alone_leaves_the_exports_to_the_plan() {
     let plain = Plain::attach(lease_of::<Plain>(Vec::new())).unwrap();
     assert_eq!(plain.handle.var("user"), Some("minioadmin"));
 }
+
+#[clnrm::service(Minio::default().with_user("you"))]
+struct StoreOfStore(Store);
+
+#[clnrm::service(clnrm::redis::plugin())]
+struct NoStore(Store);
+
+#[clnrm::service(program = "minio", port = 9000)]
+struct NoPlugin(Running<Minio>);
+
+#[clnrm::service(program = "postgres", port = 5432)]
+struct NoPostgres(clnrm::postgres::Postgres);
+
+/// The error of a declaration that holds what its plugin is not.
+#[track_caller]
+fn refused<S: Service>() -> (String, String) {
+    let error = (declaration_of::<S>().plugin)().unwrap_err();
+    (error.message().to_owned(), error.hint().unwrap().to_owned())
+}
+
+#[test]
+fn a_service_that_holds_another_has_its_own_configuration() {
+    let store = StoreOfStore::attach(lease_of::<StoreOfStore>(Vec::new())).unwrap();
+    assert_eq!(store.config().user, "you");
+}
+
+#[test]
+fn what_a_held_service_holds_is_not_run_by_another_plugin() {
+    let (message, hint) = refused::<NoStore>();
+    assert_eq!(
+        message,
+        "it is declared with a plugin of type `redis`, and holds a handle of `minio`"
+    );
+    assert!(hint.contains("a `ServiceHandle`"), "{hint}");
+}
+
+#[test]
+fn what_options_run_is_held_by_no_handle_of_a_plugin() {
+    let (message, hint) = refused::<NoPostgres>();
+    assert_eq!(
+        message,
+        "it is declared by options, and holds a handle of `postgres`"
+    );
+    assert!(hint.contains("as the first argument"), "{hint}");
+    let (message, _) = refused::<NoPlugin>();
+    assert!(message.ends_with("a handle of `minio`"), "{message}");
+}

@@ -5,6 +5,9 @@
 struct Fields {
     #[plugin(default = vec![])]
     list: Vec<String>,
+    maybe: Option<Vec<u8>>,
+    #[plugin(default = std::time::Duration::from_secs(1))]
+    every: std::time::Duration,
     #[plugin(default = 7)]
     title: String,
     #[plugin(default = "7")]

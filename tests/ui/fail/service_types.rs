@@ -33,3 +33,12 @@ struct NoDerive { handle: ServiceHandle, pool: clnrm::Running<Pool>, db: Db }
 
 #[clnrm::service(image = "a:1")]
 struct NoDeriveItself(clnrm::Running<Pool>);
+
+#[clnrm::service(image = "shop:1")]
+struct Shop { handle: ServiceHandle, db: Db }
+
+#[clnrm::service(image = "shop:1")]
+struct OtherShop(Shop);
+
+#[clnrm::service(clnrm::generic::plugin("shop:1"))]
+struct ThirdShop { handle: Shop, db: Db }

@@ -66,6 +66,18 @@ fn in_a_box(db: Box<Db>) {
     let _ = db;
 }
 
+#[clnrm::test]
+fn a_second_of_each(shop: Shop, other_shop: Shop, queue: clnrm::Running<Queue>, slow: clnrm::Running<Queue>) {
+    let _ = (shop, other_shop, queue, slow);
+}
+
+#[clnrm::service(image = "shop:1")]
+struct Shop { handle: ServiceHandle, db: Db }
+
+#[derive(Debug, clnrm::ServicePlugin)]
+#[plugin(type = "queue", image = "queue:1")]
+struct Queue;
+
 struct App;
 
 impl clnrm::Fixture for App {
