@@ -58,8 +58,9 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Declares a service: a struct that stands for something that runs.
 ///
 /// The field `handle`, or the only field of a tuple struct, is the service
-/// itself: a `ServiceHandle`, or the handle type of the plugin that runs it, which
-/// options are not; the struct derefs to it. Every other field is a dependency, an `Option` of one may be absent.
+/// itself: a `ServiceHandle`, or, where a plugin runs it, the handle type of that
+/// plugin; the struct derefs to it. Every other field is a dependency, an `Option`
+/// of one may be absent.
 /// `struct Worker;` is a service that nobody talks to.
 ///
 /// The first argument may be a plugin: any expression of a type that implements
