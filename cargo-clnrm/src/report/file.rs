@@ -1,42 +1,84 @@
-//! Where reports are written: into a file's place at once, or into what is there and is no file.
+//! Where reports are written: into a file's place at once, or into what is open already or is no file.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fcntl_setfl};
 
-/// A file that is written as things happen.
+/// As many links as the kernel follows before it sees a circle.
+const LINKS: usize = 40;
+
+/// A file that is written as things happen. One that is open already gets the
+/// lines behind what is in it.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     fs::create_dir_all(directory(path))?;
-    File::create(path)
+    match leads_to(path)? {
+        Place::Path(path) => File::create(path),
+        Place::Open(file) => Ok(file),
+    }
 }
 
 /// Writes a whole report. A file appears at once and complete, or stays as it
-/// was; a device, a pipe or a socket is written to and stays what it is.
+/// was; a device, a pipe, a socket and a file that is open already are written
+/// to and stay what they are.
 pub(super) fn save(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::create_dir_all(directory(path))?;
-    match fs::metadata(path) {
-        Ok(there) if there.is_file() => {
-            // Behind a symlink: the link stays.
-            replace(&fs::canonicalize(path)?, content, Some(there.permissions()))
-        }
-        Ok(_) => write_into(path, content),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            replace(&missing(path)?, content, None)
-        }
+    let path = match leads_to(path)? {
+        Place::Path(path) => path,
+        Place::Open(mut file) => return file.write_all(content),
+    };
+    match fs::metadata(&path) {
+        Ok(there) if there.is_file() => replace(&path, content, Some(there.permissions())),
+        Ok(_) => open(&path)?.write_all(content),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(&path, content, None),
         Err(error) => Err(error),
     }
 }
 
-/// The path of a file that is still to be made, which a symlink may name.
-fn missing(path: &Path) -> io::Result<PathBuf> {
-    if fs::symlink_metadata(path).is_err() {
-        return Ok(path.to_owned());
+/// What a report's path means.
+enum Place {
+    /// The path itself, its symlinks followed; there may be nothing yet.
+    Path(PathBuf),
+    /// Something that others write to as well, and that would be lost to them.
+    Open(File),
+}
+
+fn leads_to(path: &Path) -> io::Result<Place> {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    found(path, &[stdout.as_fd(), stderr.as_fd()])
+}
+
+/// `ours` are open already by whatever path; so is all that `/proc` has, where
+/// `/dev/stdout` and `/dev/fd` lead.
+fn found(path: &Path, ours: &[BorrowedFd<'_>]) -> io::Result<Place> {
+    if let Ok(there) = fs::metadata(path) {
+        for stream in ours {
+            let stream = File::from(stream.try_clone_to_owned()?);
+            let same = stream.metadata()?;
+            if (same.dev(), same.ino()) == (there.dev(), there.ino()) {
+                return Ok(Place::Open(stream));
+            }
+        }
     }
-    File::create(path)?;
-    fs::canonicalize(path)
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let directory = fs::canonicalize(directory(&path))?;
+        if directory.starts_with("/proc") {
+            return open(&path).map(Place::Open);
+        }
+        let Some(name) = path.file_name() else {
+            return Ok(Place::Path(path));
+        };
+        path = directory.join(name);
+        match fs::read_link(&path) {
+            Ok(to) => path = directory.join(to),
+            Err(_) => return Ok(Place::Path(path)),
+        }
+    }
+    Err(io::ErrorKind::InvalidInput.into())
 }
 
 fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
@@ -53,14 +95,15 @@ fn replace(path: &Path, content: &[u8], permissions: Option<Permissions>) -> io:
     Ok(())
 }
 
-fn write_into(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Opens what is there, to write behind what is in it.
+fn open(path: &Path) -> io::Result<File> {
     // Otherwise a pipe that nobody reads would be waited for without an end.
-    let mut there = OpenOptions::new()
-        .write(true)
+    let there = OpenOptions::new()
+        .append(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
-    fcntl_setfl(&there, OFlags::empty())?;
-    there.write_all(content)
+    fcntl_setfl(&there, OFlags::APPEND)?;
+    Ok(there)
 }
 
 fn directory(path: &Path) -> &Path {
@@ -73,6 +116,7 @@ fn directory(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::{FileTypeExt, symlink};
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -100,6 +144,51 @@ mod tests {
             assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
             assert_eq!(fs::read_to_string(&file).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn what_is_open_already_keeps_what_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, link) = (dir.path().join("log"), dir.path().join("link"));
+        fs::write(&log, "earlier\n").unwrap();
+        let mut shared = File::options().append(true).open(&log).unwrap();
+        symlink(format!("/proc/self/fd/{}", shared.as_raw_fd()), &link).unwrap();
+        save(&link, b"whole\n").unwrap();
+        create(&link).unwrap().write_all(b"line\n").unwrap();
+        shared.write_all(b"later\n").unwrap();
+        let lines = "earlier\nwhole\nline\nlater\n";
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines);
+    }
+
+    #[test]
+    fn a_report_goes_where_the_command_itself_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        // Not opened for appending, as by `> log`.
+        let mut ours = File::create(&log).unwrap();
+        ours.write_all(b"earlier\n").unwrap();
+        let stream = ours.try_clone().unwrap();
+        let Place::Open(mut report) = found(&log, &[stream.as_fd()]).unwrap() else {
+            panic!();
+        };
+        report.write_all(b"report\n").unwrap();
+        ours.write_all(b"later\n").unwrap();
+        let lines = "earlier\nreport\nlater\n";
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines);
+    }
+
+    #[test]
+    fn a_link_to_nothing_leads_to_a_place_where_nothing_is_made_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, file) = (dir.path().join("link"), dir.path().join("file"));
+        symlink("file", &link).unwrap();
+        let Place::Path(place) = found(&link, &[]).unwrap() else {
+            panic!();
+        };
+        assert_eq!(place, fs::canonicalize(dir.path()).unwrap().join("file"));
+        assert!(!file.exists());
+        symlink("circle", dir.path().join("circle")).unwrap();
+        save(&dir.path().join("circle"), b"x").unwrap_err();
     }
 
     // No device is tried: of a mistake in this code the machine would lose it.

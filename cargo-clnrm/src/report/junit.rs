@@ -72,8 +72,8 @@ impl Junit {
         report
     }
 
-    /// Writes the file. It appears at once and complete, or not at all. What is there and no file, such as a pipe, is
-    /// written to.
+    /// Writes the file. It appears at once and complete, or not at all. What is no file, such as a pipe, or is open
+    /// already, as `/dev/stdout`, is written to.
     ///
     /// # Errors
     /// When the file or its directory cannot be written.
