@@ -116,13 +116,13 @@ pub(super) fn filters(args: &PlanArgs) -> Result<Selection, Ended> {
 /// Builds, looks into each binary, and selects. `tell` hears of the build.
 ///
 /// # Errors
-/// When the build fails, a filter is malformed, or a binary cannot be read.
+/// When the build fails, or a binary cannot be read.
 pub async fn discover(
     args: &PlanArgs,
+    filter: &Selection,
     build: &Build,
     mut tell: impl FnMut(RunEvent),
 ) -> Result<Discovery, Ended> {
-    let filter = filters(args)?;
     let begun = Instant::now();
     let command = format!("cargo test --no-run {}", build.cargo_args().join(" "));
     tell(RunEvent::BuildStarted {
@@ -201,7 +201,7 @@ pub async fn discover(
     binaries.sort_by(|a, b| a.binary.id.cmp(&b.binary.id));
     let selected = select(
         &binaries,
-        &filter,
+        filter,
         args.run_ignored,
         &graph(build.metadata()),
     );

@@ -4,7 +4,7 @@ use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::EventSink;
 use clnrm_runtime::plan::{Catalog, Plan};
 
-use super::discovery::{Discovery, discover};
+use super::discovery::{Discovery, discover, filters};
 use super::settings::{Ended, Settings};
 use super::world::World;
 use crate::cli::PlanArgs;
@@ -20,8 +20,9 @@ pub async fn list(
     colored: bool,
     mut tell: impl FnMut(RunEvent),
 ) -> Result<Discovery, Ended> {
-    let build = Build::new(args, colored).map_err(Ended::without_metadata)?;
-    let discovery = discover(args, &build, &mut tell).await?;
+    let filter = filters(args)?;
+    let build = Build::new(args, &filter, colored).map_err(Ended::without_metadata)?;
+    let discovery = discover(args, &filter, &build, &mut tell).await?;
     discovery.warnings().for_each(tell);
     Ok(discovery)
 }
@@ -35,9 +36,10 @@ pub async fn plan(
     colored: bool,
     mut tell: impl FnMut(RunEvent),
 ) -> Result<(Discovery, Plan), Ended> {
-    let build = Build::new(args, colored).map_err(Ended::without_metadata)?;
+    let filter = filters(args)?;
+    let build = Build::new(args, &filter, colored).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
-    let discovery = discover(args, &build, &mut tell).await?;
+    let discovery = discover(args, &filter, &build, &mut tell).await?;
     discovery.warnings().for_each(tell);
     if discovery.selected.tests.is_empty() {
         return Ok((discovery, Plan::default()));
@@ -64,9 +66,10 @@ pub async fn catalog(
     colored: bool,
     tell: impl FnMut(RunEvent),
 ) -> Result<Catalog, Ended> {
-    let build = Build::new(args, colored).map_err(Ended::without_metadata)?;
+    let filter = filters(args)?;
+    let build = Build::new(args, &filter, colored).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
-    let discovery = discover(args, &build, tell).await?;
+    let discovery = discover(args, &filter, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default(), Clock::default()).await?;
     let catalog = world.describe(&discovery, build.target_dir()).await;
     match world.leave().await.into_iter().next() {

@@ -12,7 +12,7 @@ use clnrm_runtime::plan::{LeaseMode, Plan};
 use clnrm_runtime::provision::Progress;
 use clnrm_runtime::{CleanroomError, Result};
 
-use super::discovery::{Discovery, discover};
+use super::discovery::{Discovery, discover, filters};
 use super::freezer::Freezer;
 use super::listing::plain_tests;
 use super::nothing::Nothing;
@@ -25,6 +25,7 @@ use crate::cli::{NoTests, RunArgs};
 use crate::console;
 use crate::discover::{Build, Plain, graph, select_plain};
 use crate::exit::{self, Seen};
+use crate::filter::Selection;
 use crate::report::event::{Again, Level, NotRun, Planned, RunEvent, Scope};
 use crate::report::{Options, Reporter, ShowProgress};
 
@@ -34,10 +35,10 @@ use crate::report::{Options, Reporter, ShowProgress};
 /// Why there is no run at all.
 pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, Ended> {
     let begun = Instant::now();
-    let build = Build::new(&args.plan, console::stderr_is_colored(color))
+    let filter = filters(&args.plan)?;
+    let build = Build::new(&args.plan, &filter, console::stderr_is_colored(color))
         .map_err(Ended::without_metadata)?;
     let settings = Settings::of_run(args, build.metadata())?;
-    super::discovery::filters(&args.plan)?;
     let progress = if args.no_capture {
         ShowProgress::Never
     } else {
@@ -68,6 +69,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
     let whole = Whole {
         args,
         settings,
+        filter,
         build,
         teller: Arc::clone(&teller),
         interrupts: interrupts.clone(),
@@ -98,6 +100,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
 struct Whole<'a> {
     args: &'a RunArgs,
     settings: Settings,
+    filter: Selection,
     build: Build,
     teller: Arc<Teller>,
     interrupts: Interrupts,
@@ -111,7 +114,7 @@ struct Whole<'a> {
 impl Whole<'_> {
     /// Discovers, plans and runs. Returns what could not be cleaned up on the way.
     async fn tests(&self, world: &World) -> Result<Vec<CleanroomError>, Ended> {
-        let discovering = discover(&self.args.plan, &self.build, |event| {
+        let discovering = discover(&self.args.plan, &self.filter, &self.build, |event| {
             self.teller.tell(event)
         });
         let discovery = tokio::select! {
@@ -164,11 +167,10 @@ impl Whole<'_> {
                 Err(error) => self.teller.notice(Level::Warning, error.report()),
             }
         }
-        let filter = super::discovery::filters(&self.args.plan)?;
         let graph = graph(self.build.metadata());
         Ok(select_plain(
             &listed,
-            &filter,
+            &self.filter,
             self.args.plan.run_ignored,
             &graph,
         ))

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::{CargoConfig, Libraries, Programs, Scripts, TestBinary, library};
 use crate::cli::{PlanArgs, Selection};
+use crate::filter;
 
 /// What a build says while it goes on.
 #[derive(Debug)]
@@ -98,12 +99,11 @@ impl Build {
     ///
     /// # Errors
     /// When there is no workspace, or its manifests are malformed.
-    pub fn new(args: &PlanArgs, colored: bool) -> Result<Self> {
+    pub fn new(args: &PlanArgs, filter: &filter::Selection, colored: bool) -> Result<Self> {
         let selection = args.selection.clone();
         let mut command = cargo_metadata::MetadataCommand::new();
         command.cargo_path(cargo().get_program());
-        // `deps(…)` and `rdeps(…)`.
-        if !args.expressions.iter().any(|text| text.contains("deps(")) {
+        if !filter.asks_for_dependencies() {
             command.no_deps();
         }
         if let Some(path) = &selection.manifest_path {

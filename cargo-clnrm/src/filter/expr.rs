@@ -151,11 +151,28 @@ impl Filter {
         self.expr.matches(candidate, context)
     }
 
+    /// Whether it can be evaluated only where it is known what packages depend on.
+    #[must_use]
+    pub fn asks_for_dependencies(&self) -> bool {
+        self.expr.asks_for_dependencies()
+    }
+
     /// The predicates that can select nothing, since no package, binary or service has such a name. nextest refuses
     /// such an expression.
     #[must_use]
     pub fn unmatched(&self, known: &Known) -> Vec<Unmatched> {
         known.unmatched(self)
+    }
+}
+
+impl Expr {
+    fn asks_for_dependencies(&self) -> bool {
+        match self {
+            Self::Or(parts) | Self::And(parts) => parts.iter().any(Self::asks_for_dependencies),
+            Self::Not(part) => part.asks_for_dependencies(),
+            Self::Named(named) => matches!(named.set, Set::Deps | Set::Rdeps),
+            Self::All | Self::None | Self::Default | Self::Platform(_) => false,
+        }
     }
 }
 

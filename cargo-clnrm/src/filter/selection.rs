@@ -36,6 +36,12 @@ impl Selection {
                     .any(|filter| filter.matches(candidate, context)))
     }
 
+    /// Whether one of the expressions is about what packages depend on.
+    #[must_use]
+    pub fn asks_for_dependencies(&self) -> bool {
+        self.filters.iter().any(Filter::asks_for_dependencies)
+    }
+
     /// The predicates of all expressions that can select nothing.
     #[must_use]
     pub fn unmatched(&self, known: &Known) -> Vec<Unmatched> {

@@ -4,6 +4,7 @@ use cargo_metadata::MetadataCommand;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::filter::Filter;
 
 fn target(kind: &str, name: &str) -> Value {
     json!({
@@ -64,15 +65,39 @@ fn the_target_directory_and_offline_are_told_to_cargo() {
         target_dir: Some(elsewhere.clone()),
         ..Selection::default()
     });
-    let build = Build::new(&args, false).unwrap();
+    let build = Build::new(&args, &filter::Selection::default(), false).unwrap();
     assert_eq!(build.target_dir(), elsewhere);
     assert!(!build.cargo_args().contains(&"--offline".to_owned()));
     let offline = PlanArgs {
         offline: true,
         ..args
     };
-    let build = Build::new(&offline, false).unwrap();
+    let build = Build::new(&offline, &filter::Selection::default(), false).unwrap();
     assert!(build.cargo_args().contains(&"--offline".to_owned()));
+}
+
+#[test]
+fn what_depends_on_what_is_asked_where_a_filter_names_it_however_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("Cargo.toml");
+    let text = "[package]\nname = \"a\"\nedition = \"2024\"\n[workspace]\n";
+    std::fs::write(&manifest, text).unwrap();
+    std::fs::create_dir(dir.path().join("src")).unwrap();
+    std::fs::write(dir.path().join("src/lib.rs"), "").unwrap();
+    let args = PlanArgs::of(Selection {
+        manifest_path: Some(manifest),
+        ..Selection::default()
+    });
+    let asked = |expression: &str| {
+        let filter = filter::Selection {
+            filters: vec![Filter::parse(expression).unwrap()],
+            ..filter::Selection::default()
+        };
+        let build = Build::new(&args, &filter, false).unwrap();
+        build.metadata().resolve.is_some()
+    };
+    assert!(asked("deps(a)") && asked("test(x) & not rdeps (a)"));
+    assert!(!asked("package(a) + test(~deps)"));
 }
 
 #[test]
