@@ -81,7 +81,7 @@ impl TestKind {
 
 impl TestBinary {
     /// The test binary of an artifact, if it is one: built for tests, with an
-    /// executable, of a package of the workspace.
+    /// executable, of a package that cargo was asked about.
     #[must_use]
     pub fn of(artifact: &Artifact, metadata: &Metadata) -> Option<Self> {
         if !artifact.profile.test {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use cargo_metadata::diagnostic::DiagnosticLevel;
-use cargo_metadata::{Message, Metadata};
+use cargo_metadata::{Message, Metadata, MetadataCommand};
 use clnrm_runtime::program::cargo;
 use clnrm_runtime::{CleanroomError, Result};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -95,40 +95,21 @@ pub struct Build {
 
 impl Build {
     /// Asks cargo about the workspace; about what its packages depend on only
-    /// where a filter asks for that, as the answer takes several times as long.
+    /// where a filter asks for that, or one of them is to be tested, as the
+    /// answer takes several times as long.
     ///
     /// # Errors
     /// When there is no workspace, or its manifests are malformed.
     pub fn new(args: &PlanArgs, filter: &filter::Selection, colored: bool) -> Result<Self> {
         let selection = args.selection.clone();
-        let mut command = cargo_metadata::MetadataCommand::new();
-        command.cargo_path(cargo().get_program());
-        if !filter.asks_for_dependencies() {
-            command.no_deps();
+        let command = metadata_command(args);
+        let mut metadata = match filter.asks_for_dependencies() {
+            true => read(&command)?,
+            false => read(command.clone().no_deps())?,
+        };
+        if selection.package.iter().any(|it| is_strange(it, &metadata)) {
+            metadata = read(&command)?;
         }
-        if let Some(path) = &selection.manifest_path {
-            command.manifest_path(path);
-        }
-        // It has no flag for it, and reads the variable as the flag is read.
-        if let Some(dir) = &selection.target_dir {
-            command.env("CARGO_TARGET_DIR", dir);
-        }
-        let mut options = Vec::new();
-        options.extend(selection.locked.then(|| "--locked".to_owned()));
-        options.extend(selection.frozen.then(|| "--frozen".to_owned()));
-        options.extend(args.offline.then(|| "--offline".to_owned()));
-        let metadata = command.other_options(options).exec().map_err(|error| {
-            let cannot = CleanroomError::validation_error("cargo cannot read the workspace");
-            match error {
-                cargo_metadata::Error::CargoMetadata { stderr } => {
-                    let said = stderr.trim();
-                    cannot
-                        .with_context("cargo", said.strip_prefix("error: ").unwrap_or(said))
-                        .with_hint(what_helps(said))
-                }
-                error => cannot.with_source(error),
-            }
-        })?;
         Ok(Self {
             selection,
             offline: args.offline,
@@ -252,6 +233,48 @@ impl Build {
             _ => {}
         }
     }
+}
+
+/// What asks cargo about the workspace and all that it depends on.
+fn metadata_command(args: &PlanArgs) -> MetadataCommand {
+    let selection = &args.selection;
+    let mut command = MetadataCommand::new();
+    command.cargo_path(cargo().get_program());
+    if let Some(path) = &selection.manifest_path {
+        command.manifest_path(path);
+    }
+    // It has no flag for it, and reads the variable as the flag is read.
+    if let Some(dir) = &selection.target_dir {
+        command.env("CARGO_TARGET_DIR", dir);
+    }
+    let mut options = Vec::new();
+    options.extend(selection.locked.then(|| "--locked".to_owned()));
+    options.extend(selection.frozen.then(|| "--frozen".to_owned()));
+    options.extend(args.offline.then(|| "--offline".to_owned()));
+    command.other_options(options);
+    command
+}
+
+fn read(command: &MetadataCommand) -> Result<Metadata> {
+    command.exec().map_err(|error| {
+        let cannot = CleanroomError::validation_error("cargo cannot read the workspace");
+        match error {
+            cargo_metadata::Error::CargoMetadata { stderr } => {
+                let said = stderr.trim();
+                cannot
+                    .with_context("cargo", said.strip_prefix("error: ").unwrap_or(said))
+                    .with_hint(what_helps(said))
+            }
+            error => cannot.with_source(error),
+        }
+    })
+}
+
+/// Whether `-p` may mean a package that `metadata` does not have: `cargo test`
+/// takes dependencies too, by their names. A pattern means members alone.
+fn is_strange(spec: &str, metadata: &Metadata) -> bool {
+    let mut packages = metadata.packages.iter();
+    !spec.contains(['*', '?', '[']) && !packages.any(|package| *package.name == spec)
 }
 
 /// What cargo itself writes: an error of a manifest, a lock that is held.

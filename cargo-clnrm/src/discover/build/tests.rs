@@ -1,6 +1,7 @@
 //! Messages of made-up builds.
 
-use cargo_metadata::MetadataCommand;
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -51,14 +52,20 @@ fn build() -> Build {
     }
 }
 
+/// A package, which is a workspace. `more` ends its manifest.
+fn package(dir: &Path, name: &str, more: &str) -> PathBuf {
+    let manifest = dir.join(name).join("Cargo.toml");
+    let text = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n[workspace]\n{more}");
+    std::fs::create_dir_all(dir.join(name).join("src")).unwrap();
+    std::fs::write(dir.join(name).join("src/lib.rs"), "").unwrap();
+    std::fs::write(&manifest, text).unwrap();
+    manifest
+}
+
 #[test]
 fn the_target_directory_and_offline_are_told_to_cargo() {
     let dir = tempfile::tempdir().unwrap();
-    let manifest = dir.path().join("Cargo.toml");
-    let text = "[package]\nname = \"a\"\nedition = \"2024\"\n[workspace]\n";
-    std::fs::write(&manifest, text).unwrap();
-    std::fs::create_dir(dir.path().join("src")).unwrap();
-    std::fs::write(dir.path().join("src/lib.rs"), "").unwrap();
+    let manifest = package(dir.path(), "a", "");
     let elsewhere = dir.path().join("elsewhere");
     let args = PlanArgs::of(Selection {
         manifest_path: Some(manifest),
@@ -79,11 +86,7 @@ fn the_target_directory_and_offline_are_told_to_cargo() {
 #[test]
 fn what_depends_on_what_is_asked_where_a_filter_names_it_however_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let manifest = dir.path().join("Cargo.toml");
-    let text = "[package]\nname = \"a\"\nedition = \"2024\"\n[workspace]\n";
-    std::fs::write(&manifest, text).unwrap();
-    std::fs::create_dir(dir.path().join("src")).unwrap();
-    std::fs::write(dir.path().join("src/lib.rs"), "").unwrap();
+    let manifest = package(dir.path(), "a", "");
     let args = PlanArgs::of(Selection {
         manifest_path: Some(manifest),
         ..Selection::default()
@@ -98,6 +101,31 @@ fn what_depends_on_what_is_asked_where_a_filter_names_it_however_it_is_written()
     };
     assert!(asked("deps(a)") && asked("test(x) & not rdeps (a)"));
     assert!(!asked("package(a) + test(~deps)"));
+}
+
+#[test]
+fn a_package_outside_the_workspace_is_known_where_it_is_selected() {
+    let dir = tempfile::tempdir().unwrap();
+    package(dir.path(), "out", "");
+    let needs = "[dependencies]\nout = { path = \"../out\" }\n";
+    let manifest = package(dir.path(), "in", needs);
+    let known = |specs: &[&str]| {
+        let args = PlanArgs::of(Selection {
+            manifest_path: Some(manifest.clone()),
+            package: specs.iter().map(|spec| (*spec).to_owned()).collect(),
+            ..Selection::default()
+        });
+        let build = Build::new(&args, &filter::Selection::default(), false).unwrap();
+        let packages = build.metadata().packages.iter();
+        let mut names: Vec<_> = packages.map(|package| package.name.to_string()).collect();
+        names.sort();
+        names.join(" ")
+    };
+    assert_eq!(known(&["in", "out"]), "in out");
+    assert_eq!(known(&["out@0.0.0"]), "in out");
+    // Cargo takes patterns for members alone.
+    assert_eq!(known(&["in", "o*"]), "in");
+    assert_eq!(known(&[]), "in");
 }
 
 #[test]
