@@ -4,7 +4,7 @@
 
 use clnrm_runtime::{CleanroomError, Result};
 
-use super::{PlanArgs, RunIgnored};
+use super::{Choice, RunIgnored};
 
 /// Options of libtest that a run cannot pass on, with what is there instead.
 const INSTEAD: [(&str, &str); 9] = [
@@ -25,7 +25,7 @@ const INSTEAD: [(&str, &str); 9] = [
 /// Options of libtest whose value may be an argument of its own.
 const WITH_VALUE: [&str; 5] = ["--color", "--format", "--logfile", "--shuffle-seed", "-Z"];
 
-impl PlanArgs {
+impl Choice {
     /// Takes from the arguments after `--` what selects tests, as libtest would read it, and leaves the rest there.
     ///
     /// # Errors
@@ -87,18 +87,18 @@ mod tests {
     use super::*;
     use crate::cli::{Cargo, CargoCommand, Clnrm, Command};
 
-    fn read(line: &str) -> Result<PlanArgs> {
+    fn read(line: &str) -> Result<Choice> {
         let words = ["cargo", "clnrm", "list"].into_iter();
         let words = words.chain(line.split_whitespace());
         let CargoCommand::Clnrm(Clnrm { command, .. }) = Cargo::parse_from(words).command;
         let Command::List(mut args) = command else {
             panic!("{command:?}");
         };
-        args.plan.take_harness_args().map(|()| args.plan.clone())
+        args.tests.take_harness_args().map(|()| args.tests.clone())
     }
 
     #[track_caller]
-    fn check(line: &str, words: &[&str], skip: &[&str], rest: &[&str]) -> PlanArgs {
+    fn check(line: &str, words: &[&str], skip: &[&str], rest: &[&str]) -> Choice {
         let args = read(line).unwrap();
         assert_eq!(args.filters, words, "words of `{line}`");
         assert_eq!(args.skip, skip, "skipped by `{line}`");

@@ -4,7 +4,7 @@ mod harness;
 mod run;
 mod selection;
 
-pub use run::{NoTests, PlanArgs, PlanFormat, RunArgs, RunIgnored, ShowArgs};
+pub use run::{Choice, Format, ListArgs, NoTests, PlanArgs, RunArgs, RunIgnored, ShowArgs};
 pub use selection::Selection;
 
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub enum Command {
     #[command(visible_alias = "t")]
     Test(Box<RunArgs>),
     /// List the tests and the services that each names, without running anything.
-    List(Box<ShowArgs>),
+    List(Box<ListArgs>),
     /// Say which instances would run where and why, without starting anything.
     Plan(Box<ShowArgs>),
     /// List the service types that are built in and those of the workspace's binaries.
@@ -177,12 +177,12 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!(args.plan.selection.package, ["shop"]);
+        assert_eq!(args.plan.tests.selection.package, ["shop"]);
         assert_eq!(
-            (args.test_threads, args.plan.filters.as_slice()),
+            (args.test_threads, args.plan.tests.filters.as_slice()),
             (Some(8), &["word".to_owned()][..])
         );
-        assert_eq!(args.plan.test_args, ["--x"]);
+        assert_eq!(args.plan.tests.test_args, ["--x"]);
     }
 
     #[test]
@@ -207,6 +207,15 @@ mod tests {
             again("word --fail-fast -j 3 --report json=x --retries 1 -E all()"),
             ""
         );
+    }
+
+    #[test]
+    fn where_services_run_is_asked_of_what_plans_them() {
+        for flag in ["--backend=process", "--profile=ci"] {
+            let parse = |verb| Cargo::try_parse_from(["cargo", "clnrm", verb, flag]);
+            assert!(parse("test").is_ok() && parse("plan").is_ok());
+            assert!(parse("list").is_err());
+        }
     }
 
     #[test]

@@ -8,9 +8,9 @@ use clnrm_runtime::plan::Preference;
 use super::Selection;
 use crate::report::Target;
 
-/// Which tests, and where their services run.
+/// Which tests.
 #[derive(Debug, Clone, Args)]
-pub struct PlanArgs {
+pub struct Choice {
     /// Only tests whose name contains one of these words.
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
@@ -20,12 +20,6 @@ pub struct PlanArgs {
     /// What to do with `#[ignore]`d tests.
     #[arg(long, value_name = "WHICH", default_value = "default")]
     pub run_ignored: RunIgnored,
-    /// Where services run: `auto`, `docker` or `process`.
-    #[arg(long, value_name = "BACKEND", value_parser = Preference::from_str)]
-    pub backend: Option<Preference>,
-    /// The set of settings of clnrm.toml to use.
-    #[arg(short = 'P', long, value_name = "NAME")]
-    pub profile: Option<String>,
     /// Download nothing.
     #[arg(long)]
     pub offline: bool,
@@ -44,7 +38,7 @@ pub struct PlanArgs {
     pub exact: bool,
 }
 
-impl PlanArgs {
+impl Choice {
     /// Every test of a selection.
     #[must_use]
     pub fn of(selection: Selection) -> Self {
@@ -52,8 +46,6 @@ impl PlanArgs {
             filters: Vec::new(),
             expressions: Vec::new(),
             run_ignored: RunIgnored::All,
-            backend: None,
-            profile: None,
             offline: false,
             selection,
             test_args: Vec::new(),
@@ -63,12 +55,49 @@ impl PlanArgs {
     }
 }
 
-/// `cargo clnrm list` and `cargo clnrm plan`.
+/// Which tests, and where their services run.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened arguments document themselves")]
+    pub tests: Choice,
+    /// Where services run: `auto`, `docker` or `process`.
+    #[arg(long, value_name = "BACKEND", value_parser = Preference::from_str)]
+    pub backend: Option<Preference>,
+    /// The set of settings of clnrm.toml to use.
+    #[arg(short = 'P', long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
+impl PlanArgs {
+    /// Every test of a selection, by the default profile.
+    #[must_use]
+    pub fn of(selection: Selection) -> Self {
+        Self {
+            tests: Choice::of(selection),
+            backend: None,
+            profile: None,
+        }
+    }
+}
+
+/// `cargo clnrm list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// How to print.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flattened arguments document themselves")]
+    pub tests: Choice,
+}
+
+/// `cargo clnrm plan`.
 #[derive(Debug, Clone, Args)]
 pub struct ShowArgs {
     /// How to print.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: PlanFormat,
+    pub format: Format,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flattened arguments document themselves")]
     pub plan: PlanArgs,
@@ -116,13 +145,16 @@ impl RunArgs {
     #[must_use]
     pub fn again(&self) -> Vec<String> {
         let PlanArgs {
-            run_ignored,
+            tests,
             backend,
             profile,
+        } = &self.plan;
+        let Choice {
+            run_ignored,
             offline,
             selection,
             ..
-        } = &self.plan;
+        } = tests;
         let mut flags = selection.to_flags();
         flags.extend(self.all.then(|| "--all".to_owned()));
         flags.extend(offline.then(|| "--offline".to_owned()));
@@ -178,7 +210,7 @@ pub enum NoTests {
 
 /// How a plan or a list is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PlanFormat {
+pub enum Format {
     /// For people.
     Text,
     /// For programs.

@@ -18,7 +18,7 @@ use clnrm_runtime::{CleanroomError, Result};
 
 use self::aside::Aside;
 use crate::cli::{
-    CleanArgs, Color, Command, FetchArgs, PlanArgs, PlanFormat, PluginsArgs, ShowArgs,
+    CleanArgs, Color, Command, FetchArgs, Format, ListArgs, PlanArgs, PluginsArgs, ShowArgs,
 };
 use crate::console::{complain, print, stderr_is_colored};
 use crate::coordinate::{self, Discovery, Ended};
@@ -76,8 +76,9 @@ async fn dispatch(mut command: Command, color: ColorChoice) -> Result<i32, Ended
 /// Follows what stands after `--`, as far as it selects tests.
 fn select(command: &mut Command) -> Result<(), Ended> {
     let taken = match command {
-        Command::Test(args) => args.plan.take_harness_args(),
-        Command::List(args) | Command::Plan(args) => args.plan.take_harness_args(),
+        Command::Test(args) => args.plan.tests.take_harness_args(),
+        Command::List(args) => args.tests.take_harness_args(),
+        Command::Plan(args) => args.plan.tests.take_harness_args(),
         _ => Ok(()),
     };
     taken.map_err(|error| Ended {
@@ -93,23 +94,23 @@ async fn plan_of(args: &ShowArgs, color: ColorChoice) -> Result<i32, Ended> {
     aside.end();
     let (discovery, plan) = planned?;
     print(&match args.format {
-        PlanFormat::Text if plan.tests.is_empty() => String::new(),
-        PlanFormat::Text => plan::text(&plan),
-        PlanFormat::Json => plan::json(&plan).map_err(not_json)?,
+        Format::Text if plan.tests.is_empty() => String::new(),
+        Format::Text => plan::text(&plan),
+        Format::Json => plan::json(&plan).map_err(not_json)?,
     })?;
     some_test(&discovery)
 }
 
-async fn list_of(args: &ShowArgs, color: ColorChoice) -> Result<i32, Ended> {
+async fn list_of(args: &ListArgs, color: ColorChoice) -> Result<i32, Ended> {
     let mut aside = Aside::new(color)?;
     let colored = stderr_is_colored(color);
-    let listed = coordinate::list(&args.plan, colored, |event| aside.tell(event)).await;
+    let listed = coordinate::list(&args.tests, colored, |event| aside.tell(event)).await;
     aside.end();
     let discovery = listed?;
     let tests = &discovery.selected.tests;
     print(&match args.format {
-        PlanFormat::Text => list::text(tests),
-        PlanFormat::Json => list::json(tests).map_err(not_json)?,
+        Format::Text => list::text(tests),
+        Format::Json => list::json(tests).map_err(not_json)?,
     })?;
     some_test(&discovery)
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::nothing::Nothing;
 use super::settings::Ended;
-use crate::cli::PlanArgs;
+use crate::cli::Choice;
 use crate::discover::{
     Build, BuildMessage, Discovered, SectionError, Selected, Severity, TestBinary, descriptors,
     graph, select,
@@ -93,7 +93,7 @@ fn cannot_list(error: SectionError) -> Ended {
 ///
 /// # Errors
 /// When an expression is malformed.
-pub(super) fn filters(args: &PlanArgs) -> Result<Selection, Ended> {
+pub(super) fn filters(args: &Choice) -> Result<Selection, Ended> {
     let parse = |text: &String| {
         Filter::parse(text).map_err(|error| Ended {
             code: exit::BAD_FILTER,
@@ -118,7 +118,7 @@ pub(super) fn filters(args: &PlanArgs) -> Result<Selection, Ended> {
 /// # Errors
 /// When the build fails, or a binary cannot be read.
 pub async fn discover(
-    args: &PlanArgs,
+    args: &Choice,
     filter: &Selection,
     build: &Build,
     mut tell: impl FnMut(RunEvent),

@@ -7,7 +7,7 @@ use clnrm_runtime::plan::{Catalog, Plan};
 use super::discovery::{Discovery, discover, filters};
 use super::settings::{Ended, Settings};
 use super::world::World;
-use crate::cli::PlanArgs;
+use crate::cli::{Choice, PlanArgs};
 use crate::discover::Build;
 use crate::report::event::RunEvent;
 
@@ -16,7 +16,7 @@ use crate::report::event::RunEvent;
 /// # Errors
 /// As a run before its tests.
 pub async fn list(
-    args: &PlanArgs,
+    args: &Choice,
     colored: bool,
     mut tell: impl FnMut(RunEvent),
 ) -> Result<Discovery, Ended> {
@@ -36,10 +36,10 @@ pub async fn plan(
     colored: bool,
     mut tell: impl FnMut(RunEvent),
 ) -> Result<(Discovery, Plan), Ended> {
-    let filter = filters(args)?;
-    let build = Build::new(args, &filter, colored).map_err(Ended::without_metadata)?;
+    let filter = filters(&args.tests)?;
+    let build = Build::new(&args.tests, &filter, colored).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
-    let discovery = discover(args, &filter, &build, &mut tell).await?;
+    let discovery = discover(&args.tests, &filter, &build, &mut tell).await?;
     discovery.warnings().for_each(tell);
     if discovery.selected.tests.is_empty() {
         return Ok((discovery, Plan::default()));
@@ -66,10 +66,10 @@ pub async fn catalog(
     colored: bool,
     tell: impl FnMut(RunEvent),
 ) -> Result<Catalog, Ended> {
-    let filter = filters(args)?;
-    let build = Build::new(args, &filter, colored).map_err(Ended::without_metadata)?;
+    let filter = filters(&args.tests)?;
+    let build = Build::new(&args.tests, &filter, colored).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
-    let discovery = discover(args, &filter, &build, tell).await?;
+    let discovery = discover(&args.tests, &filter, &build, tell).await?;
     let world = World::begin(&settings, EventSink::default(), Clock::default()).await?;
     let catalog = world.describe(&discovery, build.target_dir()).await;
     match world.leave().await.into_iter().next() {

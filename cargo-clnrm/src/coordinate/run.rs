@@ -35,8 +35,8 @@ use crate::report::{Options, Reporter, ShowProgress};
 /// Why there is no run at all.
 pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, Ended> {
     let begun = Instant::now();
-    let filter = filters(&args.plan)?;
-    let build = Build::new(&args.plan, &filter, console::stderr_is_colored(color))
+    let filter = filters(&args.plan.tests)?;
+    let build = Build::new(&args.plan.tests, &filter, console::stderr_is_colored(color))
         .map_err(Ended::without_metadata)?;
     let settings = Settings::of_run(args, build.metadata())?;
     let progress = if args.no_capture {
@@ -114,7 +114,7 @@ struct Whole<'a> {
 impl Whole<'_> {
     /// Discovers, plans and runs. Returns what could not be cleaned up on the way.
     async fn tests(&self, world: &World) -> Result<Vec<CleanroomError>, Ended> {
-        let discovering = discover(&self.args.plan, &self.filter, &self.build, |event| {
+        let discovering = discover(&self.args.plan.tests, &self.filter, &self.build, |event| {
             self.teller.tell(event)
         });
         let discovery = tokio::select! {
@@ -171,7 +171,7 @@ impl Whole<'_> {
         Ok(select_plain(
             &listed,
             &self.filter,
-            self.args.plan.run_ignored,
+            self.args.plan.tests.run_ignored,
             &graph,
         ))
     }
@@ -236,7 +236,7 @@ impl Whole<'_> {
             not_run: self.not_run(discovery, plain),
             again: Again {
                 flags: self.args.again(),
-                args: self.args.plan.test_args.clone(),
+                args: self.args.plan.tests.test_args.clone(),
             },
         });
     }
@@ -244,7 +244,7 @@ impl Whole<'_> {
     /// What `cargo test` would run with the same words, and this run does not.
     fn not_run(&self, discovery: &Discovery, plain: &Plain) -> NotRun {
         let all = || discovery.all();
-        let doctests = self.args.plan.selection.runs_doctests();
+        let doctests = self.args.plan.tests.selection.runs_doctests();
         NotRun {
             plain_tests: if self.args.all { 0 } else { plain.tests.len() },
             harnessless: all().filter(|binary| !binary.harness).count(),
@@ -267,7 +267,7 @@ impl Whole<'_> {
             } else {
                 Keep::WhileTheRunLasts
             },
-            args: self.args.plan.test_args.clone(),
+            args: self.args.plan.tests.test_args.clone(),
         };
         let binaries = discovery.all();
         let binaries = binaries.map(|binary| (binary.id.clone(), binary.clone()));

@@ -72,7 +72,7 @@ impl Settings {
             (None, None) => profile.backend.unwrap_or(config.backend),
             (None, Some(_)) => config.backend,
         };
-        config.offline |= args.offline;
+        config.offline |= args.tests.offline;
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self {
             threads: profile.test_threads.map_or(cores, NonZero::get),

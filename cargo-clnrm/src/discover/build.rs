@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use super::{CargoConfig, Libraries, Programs, Scripts, TestBinary, library};
-use crate::cli::{PlanArgs, Selection};
+use crate::cli::{Choice, Selection};
 use crate::filter;
 
 /// What a build says while it goes on.
@@ -100,7 +100,7 @@ impl Build {
     ///
     /// # Errors
     /// When there is no workspace, or its manifests are malformed.
-    pub fn new(args: &PlanArgs, filter: &filter::Selection, colored: bool) -> Result<Self> {
+    pub fn new(args: &Choice, filter: &filter::Selection, colored: bool) -> Result<Self> {
         let selection = args.selection.clone();
         let command = metadata_command(args);
         let mut metadata = match filter.asks_for_dependencies() {
@@ -236,7 +236,7 @@ impl Build {
 }
 
 /// What asks cargo about the workspace and all that it depends on.
-fn metadata_command(args: &PlanArgs) -> MetadataCommand {
+fn metadata_command(args: &Choice) -> MetadataCommand {
     let selection = &args.selection;
     let mut command = MetadataCommand::new();
     command.cargo_path(cargo().get_program());

@@ -67,7 +67,7 @@ fn the_target_directory_and_offline_are_told_to_cargo() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = package(dir.path(), "a", "");
     let elsewhere = dir.path().join("elsewhere");
-    let args = PlanArgs::of(Selection {
+    let args = Choice::of(Selection {
         manifest_path: Some(manifest),
         target_dir: Some(elsewhere.clone()),
         ..Selection::default()
@@ -75,7 +75,7 @@ fn the_target_directory_and_offline_are_told_to_cargo() {
     let build = Build::new(&args, &filter::Selection::default(), false).unwrap();
     assert_eq!(build.target_dir(), elsewhere);
     assert!(!build.cargo_args().contains(&"--offline".to_owned()));
-    let offline = PlanArgs {
+    let offline = Choice {
         offline: true,
         ..args
     };
@@ -87,7 +87,7 @@ fn the_target_directory_and_offline_are_told_to_cargo() {
 fn what_depends_on_what_is_asked_where_a_filter_names_it_however_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = package(dir.path(), "a", "");
-    let args = PlanArgs::of(Selection {
+    let args = Choice::of(Selection {
         manifest_path: Some(manifest),
         ..Selection::default()
     });
@@ -110,7 +110,7 @@ fn a_package_outside_the_workspace_is_known_where_it_is_selected() {
     let needs = "[dependencies]\nout = { path = \"../out\" }\n";
     let manifest = package(dir.path(), "in", needs);
     let known = |specs: &[&str]| {
-        let args = PlanArgs::of(Selection {
+        let args = Choice::of(Selection {
             manifest_path: Some(manifest.clone()),
             package: specs.iter().map(|spec| (*spec).to_owned()).collect(),
             ..Selection::default()
