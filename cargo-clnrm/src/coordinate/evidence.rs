@@ -1,4 +1,4 @@
-//! What is told of a test that failed: what its services wrote, and how to look at what it leaves.
+//! What is told of a test that failed: what it and its services wrote, and how to look at what it leaves.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -7,10 +7,18 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use clnrm_runtime::engine::{Engine, Keep};
-use clnrm_runtime::service::LogStream;
+use clnrm_runtime::service::{LogStream, Secrets};
 
 use super::slot::Slot;
-use crate::report::event::{Kept, LogLine, ServiceUse, Stream, Until};
+use crate::report::event::{Kept, LogLine, Output, ServiceUse, Stream, Until};
+
+/// What a test wrote, as it can be shown to whoever reads a report.
+pub(super) fn output(written: &Output, secrets: &Secrets) -> Output {
+    Output {
+        stdout: secrets.mask(&written.stdout),
+        stderr: secrets.mask(&written.stderr),
+    }
+}
 
 /// The lines that each service the test used wrote since `since`.
 pub(super) async fn logs(engine: &Engine, slot: &Slot, since: SystemTime) -> Vec<ServiceUse> {

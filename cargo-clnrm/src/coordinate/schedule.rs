@@ -234,6 +234,8 @@ impl Stage {
         if keep != Keep::Nothing {
             attempt.kept = evidence::kept(&self.engine, &slot, keep);
         }
+        // Before its leases end, and what is secret of them is forgotten.
+        attempt.output = evidence::output(&ended.output, &self.engine.secrets());
         let owner = slot.owner();
         let errors = tokio::select! {
             errors = self.engine.release(&owner, keep) => errors,
@@ -241,7 +243,6 @@ impl Stage {
             () = self.interrupts.kill.cancelled() => Vec::new(),
         };
         attempt.phases = phases(&slot, &ended, Instant::now(), self.freezer.clock());
-        attempt.output = ended.output;
         (attempt, errors)
     }
 

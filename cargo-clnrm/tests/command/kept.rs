@@ -23,15 +23,24 @@ on_each_backend!(
 fn run(backend: Backend, test: &str) -> Run {
     let filter = format!("test(={test})");
     let args = ["--test", "outcomes", "--keep-failed", "-E", &filter];
-    let mut run = Run::start(backend, &args);
+    let reports = ["--report", "json=events", "--report", "junit=xml"];
+    let mut run = Run::start(backend, &[&args[..], &reports].concat());
     drop(run.held());
     let ended = run.end();
     let kept = ended.stderr.contains("`cargo clnrm clean` removes it");
     assert_eq!(kept, test == "fails", "{}", ended.stderr);
-    assert!(
-        !ended.stderr.contains("clnrm-loopback-only"),
-        "a password is told"
-    );
+    let report = |name| fs::read_to_string(run.dir().with_file_name(name)).unwrap();
+    for told in [report("events"), report("xml"), ended.stderr] {
+        // The test writes the whole address of its server, to both streams.
+        let addresses = told.split(" has redis://").skip(1);
+        let masked = addresses.filter(|it| it.split('@').next().unwrap().ends_with(":***"));
+        assert_eq!(
+            masked.count(),
+            if test == "fails" { 2 } else { 0 },
+            "{told}"
+        );
+        assert!(!told.contains("clnrm-loopback-only"), "a password is told");
+    }
     run
 }
 

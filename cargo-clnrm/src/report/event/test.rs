@@ -35,7 +35,7 @@ pub struct Attempt {
     /// How long its parts took: `wait_ms`, `setup_ms`, `body_ms`, `teardown_ms`.
     #[serde(flatten)]
     pub phases: Phases,
-    /// What it wrote; empty where output is not captured.
+    /// What it wrote, `***` in the place of secrets; empty where output is not captured.
     #[serde(default)]
     pub output: Output,
     /// The services it used.

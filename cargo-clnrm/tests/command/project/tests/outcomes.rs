@@ -39,6 +39,8 @@ fn passes_with_a_database(_db: Postgres) -> std::io::Result<()> {
 #[clnrm::test]
 fn fails(cache: Redis) -> std::io::Result<()> {
     sample::hold("fails")?;
+    println!("stdout has {}", cache.url().map_err(std::io::Error::other)?);
+    eprintln!("stderr has {}", cache.url().map_err(std::io::Error::other)?);
     Err(std::io::Error::other(format!(
         "no luck with {}",
         cache.name()
