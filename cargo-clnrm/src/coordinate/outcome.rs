@@ -1,8 +1,10 @@
 //! From what was seen of a test's process to how the test ended. Pure.
 
+use std::time::Duration;
+
 use clnrm_runtime::keeper::Exit;
 
-use crate::report::event::{Part, Status};
+use crate::report::event::{Part, SetBy, Status};
 
 /// What was seen of an attempt.
 #[derive(Debug, Clone)]
@@ -15,16 +17,33 @@ pub(super) struct Seen {
     pub(super) finished: bool,
     /// What of it took longer than it may.
     pub(super) overran: Option<Part>,
+    /// How long each part may take.
+    pub(super) limit: Limit,
     /// Whether something held its output open after its end.
     pub(super) leaked: bool,
     /// The service that did not start, and why.
     pub(super) no_service: Option<(String, String)>,
 }
 
+/// How long a part of a test may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) time: Duration,
+    pub(super) set_by: SetBy,
+}
+
 /// How the attempt ended.
 pub(super) fn status(seen: Seen) -> Status {
     if let Some(part) = seen.overran {
-        return Status::Timeout { part };
+        let Limit {
+            time: limit,
+            set_by,
+        } = seen.limit;
+        return Status::Timeout {
+            part,
+            limit,
+            set_by,
+        };
     }
     if let Some((service, error)) = seen.no_service {
         return Status::NoService { service, error };
@@ -49,6 +68,10 @@ mod tests {
             speaks: true,
             finished: true,
             overran: None,
+            limit: Limit {
+                time: Duration::from_secs(1),
+                set_by: SetBy::Attribute,
+            },
             leaked: false,
             no_service: None,
         }
@@ -80,20 +103,19 @@ mod tests {
 
     #[test]
     fn a_timeout_is_a_timeout_however_the_process_then_ended() {
-        assert_eq!(
-            status(Seen {
-                overran: Some(Part::Body),
-                ..seen(Exit::Signal(15))
-            }),
-            Status::Timeout { part: Part::Body }
-        );
-        assert_eq!(
-            status(Seen {
-                overran: Some(Part::Body),
-                ..seen(Exit::Code(0))
-            }),
-            Status::Timeout { part: Part::Body }
-        );
+        let expected = Status::Timeout {
+            part: Part::Body,
+            limit: Duration::from_secs(1),
+            set_by: SetBy::Attribute,
+        };
+        for exit in [Exit::Signal(15), Exit::Code(0)] {
+            let overran = Some(Part::Body);
+            let seen = Seen {
+                overran,
+                ..seen(exit)
+            };
+            assert_eq!(status(seen), expected);
+        }
     }
 
     #[test]

@@ -18,12 +18,12 @@ use super::attempt::{Ended, Launch, phases};
 use super::evidence;
 use super::freezer::Freezer;
 use super::hosts::environment;
-use super::outcome::{Seen, status};
+use super::outcome::{Limit, Seen, status};
 use super::signal::Interrupts;
 use super::slot::{Slot, Slots};
 use super::teller::{Teller, test_id};
 use crate::discover::TestBinary;
-use crate::report::event::{Attempt, Output, Phases, RunEvent, Status};
+use crate::report::event::{Attempt, Output, Phases, RunEvent, SetBy, Status};
 use crate::serve::Reception;
 
 /// How tests are run.
@@ -215,6 +215,7 @@ impl Stage {
             speaks: slot.speaks,
             finished: progress.finished.is_some(),
             overran: ended.overran,
+            limit: self.limit(&planned.test),
             leaked: ended.leaked,
             no_service: progress.no_service,
         });
@@ -246,6 +247,17 @@ impl Stage {
         (attempt, errors)
     }
 
+    fn limit(&self, test: &TestId) -> Limit {
+        let own = self.limits.get(test).map(|time| Limit {
+            time: *time,
+            set_by: SetBy::Attribute,
+        });
+        own.unwrap_or(Limit {
+            time: self.rules.limit,
+            set_by: SetBy::Config,
+        })
+    }
+
     async fn launch(&self, slot: &Arc<Slot>) -> clnrm_runtime::Result<Ended> {
         let planned = &slot.planned;
         let binary = self.binaries.get(&planned.test.binary).ok_or_else(|| {
@@ -269,11 +281,7 @@ impl Stage {
             args: &self.rules.args,
             env,
             capture: self.rules.capture,
-            limit: self
-                .limits
-                .get(&planned.test)
-                .copied()
-                .unwrap_or(self.rules.limit),
+            limit: self.limit(&planned.test).time,
             slow: self.rules.slow,
             grace: self.rules.grace,
             interrupt: self.interrupts.interrupt.clone(),

@@ -39,7 +39,7 @@ pub use service::{
     InstanceDurations, InstanceState, Leaked, Lease, Planned, ResourceKind, Scope, ServiceChange,
 };
 pub use test::{
-    Attempt, Kept, LogLine, Output, Part, Phases, ServiceUse, Status, Stream, TestId, Until,
+    Attempt, Kept, LogLine, Output, Part, Phases, ServiceUse, SetBy, Status, Stream, TestId, Until,
 };
 
 use super::timing::Timing;

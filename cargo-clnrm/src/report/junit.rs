@@ -250,7 +250,7 @@ mod tests {
                     </flakyFailure>
                 </testcase>
                 <testcase name="carts::hangs" classname="shop::it" timestamp="2026-01-02T02:04:08.880+00:00" time="0.100">
-                    <failure message="the test ran longer than it may (hint: look at what it waits for, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)" type="test timeout"/>
+                    <failure message="the test timed out after 1s (hint: look at what it waits for, or give it a `timeout`, or raise `test` in `[timeouts]` of clnrm.toml)" type="test timeout"/>
                 </testcase>
                 <testcase name="carts::leaks" classname="shop::it" timestamp="2026-01-02T02:04:07.680+00:00" time="0.100"/>
                 <testcase name="carts::never" classname="shop::it" timestamp="2026-01-02T02:04:07.530+00:00" time="0.100">

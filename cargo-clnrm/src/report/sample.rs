@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event::{
     Again, Attempt, Envelope, InstanceDurations, InstanceState, Kept, Leaked, Lease, Level,
     LogLine, NotRun, Output, Part, Phases, Planned, ResourceKind, RunEvent, Scope, ServiceChange,
-    ServiceUse, Status, Stream, Tally, TestId, Until,
+    ServiceUse, SetBy, Status, Stream, Tally, TestId, Until,
 };
 
 pub(super) const RUN: &str = "3c4cbe2c-9a53-4a8b-b5f6-0f9a8f0b7a61";
@@ -323,13 +323,18 @@ fn tests() -> Vec<Envelope> {
         at(3_300, finished("carts::leaks", Status::Leak)),
         at(3_400, slow("carts::hangs", 1_000, false)),
         at(4_400, slow("carts::hangs", 2_000, true)),
-        at(
-            4_500,
-            finished("carts::hangs", Status::Timeout { part: Part::Body }),
-        ),
+        at(4_500, finished("carts::hangs", timeout())),
         at(4_600, finished("carts::exits", Status::Unfinished)),
         at(4_600, finished("mails", no_service)),
     ]
+}
+
+pub(super) fn timeout() -> Status {
+    Status::Timeout {
+        part: Part::Body,
+        limit: ms(1_000),
+        set_by: SetBy::Config,
+    }
 }
 
 fn end() -> Vec<Envelope> {

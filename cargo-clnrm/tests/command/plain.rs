@@ -1,6 +1,7 @@
 //! Tests without the attribute, and what `cargo clnrm test` says of what it does not run.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -90,6 +91,12 @@ fn reports_tell_of_the_run_its_services_and_its_tests() {
         assert!(service[part].is_u64(), "{part} in {service}");
     }
     assert!(service["test_ms"].as_u64() > Some(0), "{service}");
+    let overran = events.iter().find(|event| event["status"] == "timeout");
+    let overran = overran.unwrap_or_else(|| panic!("no timeout in {text}"));
+    assert_eq!(overran["set_by"], "attribute");
+    let limit = Duration::from_millis(overran["limit_ms"].as_u64().unwrap());
+    let timed_out = format!("the test timed out after {limit:?}");
+    assert!(stderr.contains(&timed_out), "{stderr}");
     let finished = of("run_finished");
     let counts = ["tests", "passed", "timed_out", "leaks", "exit_code"];
     let counts = counts.map(|name| finished[name].as_u64());
@@ -99,8 +106,9 @@ fn reports_tell_of_the_run_its_services_and_its_tests() {
         xml.contains("<testsuite name=\"sample::errors\" tests=\"2\""),
         "{xml}"
     );
+    let failure = format!("<failure message=\"{timed_out}");
     assert!(
-        xml.contains("<testcase name=\"hangs\"") && xml.contains("<failure"),
+        xml.contains("<testcase name=\"hangs\"") && xml.contains(&failure),
         "{xml}"
     );
 }

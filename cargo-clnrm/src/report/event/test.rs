@@ -63,6 +63,11 @@ pub enum Status {
     Timeout {
         /// The part.
         part: Part,
+        /// How long it may take.
+        #[serde(rename = "limit_ms", with = "millis")]
+        limit: Duration,
+        /// Where that is said.
+        set_by: SetBy,
     },
     /// The process was ended by a signal.
     Signal {
@@ -131,6 +136,16 @@ pub enum Part {
     SetUp,
     /// Its body, and what it gives back.
     Body,
+}
+
+/// Who sets the limit of a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetBy {
+    /// The attribute of the test.
+    Attribute,
+    /// `clnrm.toml`, or the default of what it says.
+    Config,
 }
 
 /// A line of a service's log.
@@ -261,13 +276,22 @@ impl Status {
             Self::Pass => "the test passed".to_owned(),
             Self::Leak => "the test passed and left something that held its output open".to_owned(),
             Self::Fail { code } => format!("the test process ended with code {code}"),
-            Self::Timeout { part: Part::Body } => {
-                "the test ran longer than it may (hint: look at what it waits for, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)"
-                    .to_owned()
-            }
-            Self::Timeout { part: Part::SetUp } => {
-                "what it sets up took longer than it may (hint: look at its fixtures, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)"
-                    .to_owned()
+            Self::Timeout {
+                part,
+                limit,
+                set_by,
+            } => {
+                let (what, look) = match part {
+                    Part::SetUp => ("what the test sets up", "its fixtures"),
+                    Part::Body => ("the test", "what it waits for"),
+                };
+                let raise = match set_by {
+                    SetBy::Attribute => "raise the `timeout` of its attribute",
+                    SetBy::Config => {
+                        "give it a `timeout`, or raise `test` in `[timeouts]` of clnrm.toml"
+                    }
+                };
+                format!("{what} timed out after {limit:?} (hint: look at {look}, or {raise})")
             }
             Self::Signal { signal } => match signal_name(*signal) {
                 Some(name) => format!("the test process was ended by signal {signal}: SIG{name}"),

@@ -56,7 +56,7 @@ fn the_lines_of_a_run_have_the_documented_form() {
     {"version":1,"run":"…","at_ms":3300,"event":"test_finished","package":"shop","binary_id":"shop::it","name":"carts::leaks","attempt":1,"attempts":1,"status":"leak","wait_ms":5,"setup_ms":20,"body_ms":79,"teardown_ms":1,"output":{"stdout":"","stderr":""},"services":[],"kept":[]}
     {"version":1,"run":"…","at_ms":3400,"event":"test_slow","package":"shop","binary_id":"shop::it","name":"carts::hangs","attempt":1,"elapsed_ms":1000,"terminating":false}
     {"version":1,"run":"…","at_ms":4400,"event":"test_slow","package":"shop","binary_id":"shop::it","name":"carts::hangs","attempt":1,"elapsed_ms":2000,"terminating":true}
-    {"version":1,"run":"…","at_ms":4500,"event":"test_finished","package":"shop","binary_id":"shop::it","name":"carts::hangs","attempt":1,"attempts":1,"status":"timeout","part":"body","wait_ms":5,"setup_ms":20,"body_ms":79,"teardown_ms":1,"output":{"stdout":"","stderr":""},"services":[],"kept":[]}
+    {"version":1,"run":"…","at_ms":4500,"event":"test_finished","package":"shop","binary_id":"shop::it","name":"carts::hangs","attempt":1,"attempts":1,"status":"timeout","part":"body","limit_ms":1000,"set_by":"config","wait_ms":5,"setup_ms":20,"body_ms":79,"teardown_ms":1,"output":{"stdout":"","stderr":""},"services":[],"kept":[]}
     {"version":1,"run":"…","at_ms":4600,"event":"test_finished","package":"shop","binary_id":"shop::it","name":"carts::exits","attempt":1,"attempts":1,"status":"unfinished","wait_ms":5,"setup_ms":20,"body_ms":79,"teardown_ms":1,"output":{"stdout":"","stderr":""},"services":[],"kept":[]}
     {"version":1,"run":"…","at_ms":4600,"event":"test_finished","package":"shop","binary_id":"shop::it","name":"mails","attempt":1,"attempts":1,"status":"no_service","service":"mail","error":"it ended with code 1","wait_ms":5,"setup_ms":20,"body_ms":79,"teardown_ms":1,"output":{"stdout":"","stderr":""},"services":[],"kept":[]}
     {"version":1,"run":"…","at_ms":4700,"event":"cancelled","reason":"test failure","running":1}
@@ -133,7 +133,7 @@ fn a_status_has_words_that_fit_their_column() {
         Status::Pass,
         Status::Leak,
         Status::Fail { code: 101 },
-        Status::Timeout { part: Part::Body },
+        sample::timeout(),
         Status::Signal { signal: 11 },
         Status::Signal { signal: 64 },
         Status::Unfinished,
@@ -153,7 +153,7 @@ fn a_status_has_words_that_fit_their_column() {
     the test passed
     the test passed and left something that held its output open
     the test process ended with code 101
-    the test ran longer than it may (hint: look at what it waits for, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)
+    the test timed out after 1s (hint: look at what it waits for, or give it a `timeout`, or raise `test` in `[timeouts]` of clnrm.toml)
     the test process was ended by signal 11: SIGSEGV
     the test process was ended by signal 64
     the test process ended with code 0 before the test did (hint: something called `exit`)

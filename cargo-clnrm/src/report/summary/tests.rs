@@ -2,7 +2,7 @@
 
 use anstream::adapter::strip_str;
 
-use super::super::event::{InstanceDurations, Part, ServiceChange};
+use super::super::event::{InstanceDurations, ServiceChange};
 use super::super::sample;
 use super::*;
 
@@ -131,7 +131,7 @@ fn a_failure_shows_output_then_logs_then_what_is_kept() {
 fn a_failure_without_output_says_what_happened() {
     let summary = of(&[
         sample::finished("a", Status::Unfinished),
-        sample::finished("b", Status::Timeout { part: Part::Body }),
+        sample::finished("b", sample::timeout()),
     ]);
     insta::assert_snapshot!(strip_str(&summary.failures()).to_string(), @"
     ────────────
@@ -143,7 +143,7 @@ fn a_failure_without_output_says_what_happened() {
         cargo clnrm test -p shop -E 'binary_id(=shop::it) & test(=a)'
 
          TIMEOUT [   0.100s] shop::it b
-                 the test ran longer than it may (hint: look at what it waits for, or raise its `timeout`, or `test` in `[timeouts]` of clnrm.toml)
+                 the test timed out after 1s (hint: look at what it waits for, or give it a `timeout`, or raise `test` in `[timeouts]` of clnrm.toml)
 
       run it alone ───
 

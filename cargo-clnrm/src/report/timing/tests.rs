@@ -3,7 +3,7 @@
 use anstream::adapter::strip_str;
 
 use super::*;
-use crate::report::event::{Part, Scope, Status};
+use crate::report::event::{Scope, Status};
 use crate::report::sample::{self, at, attempt, lease, ms, planned, ready};
 
 fn built(millis: u64) -> Envelope {
@@ -211,7 +211,7 @@ fn attempts_of_a_test_add_up() {
     let timing = Timing::of(&[
         at(
             0,
-            RunEvent::TestAttempt(sample::first_try("a", Status::Timeout { part: Part::Body })),
+            RunEvent::TestAttempt(sample::first_try("a", sample::timeout())),
         ),
         at(
             0,
