@@ -65,9 +65,7 @@ impl LeaseService for Leases {
         let acquired = self.engine.acquire(&slot.planned, slot.attempt).await;
         slot.note(|progress| progress.leased = Some(Instant::now()));
         let leases = acquired.inspect_err(|error| {
-            // A plan that cannot be made is of no one service.
-            let service = error.context("service").unwrap_or_default();
-            let name = service.split(' ').next().unwrap_or_default().to_owned();
+            let name = service_of(error).to_owned();
             slot.note(|progress| progress.no_service = Some((name, error.report())));
         })?;
         let lease = |id: &ServiceId| Ok((id.clone(), leases.get(id.as_str())?));
@@ -144,6 +142,15 @@ impl LeaseService for Leases {
     }
 }
 
+/// The name of the service that an error is of, where it is of one: what starts
+/// a service says so beside the message, and the plan at its beginning.
+fn service_of(error: &CleanroomError) -> &str {
+    let started = error.context("service");
+    let started = started.and_then(|service| service.split(' ').next());
+    let planned = || error.message().strip_prefix("service `")?.split('`').next();
+    started.or_else(planned).unwrap_or_default()
+}
+
 /// The handles of a lease and of everything below it.
 fn collect(attachment: &Attachment, handles: &mut Vec<ServiceHandle>) {
     for need in attachment
@@ -158,5 +165,76 @@ fn collect(attachment: &Attachment, handles: &mut Vec<ServiceHandle>) {
         .any(|handle| handle.instance() == attachment.handle.instance())
     {
         handles.push(attachment.handle.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use clnrm_runtime::declare::{Need, TestDescriptor};
+    use clnrm_runtime::plan::{
+        Catalog, PlanInput, Preference, Probe, ServiceDescription, TestRequest, plan,
+    };
+    use clnrm_runtime::service::{Spec, TestId};
+
+    use super::*;
+
+    /// Why a test of the one service `db`, with an image alone, cannot be planned.
+    fn nowhere() -> CleanroomError {
+        let id = ServiceId::new("shop/it/Db");
+        let service = ServiceDescription {
+            id: id.clone(),
+            name: "db".to_owned(),
+            location: "tests/it.rs:3".to_owned(),
+            service_type: "generic".to_owned(),
+            version: "1".to_owned(),
+            scope: None,
+            optional: false,
+            needs: Vec::new(),
+            fingerprint: String::new(),
+            inputs: Vec::new(),
+            spec: Some(Spec::default()),
+            isolation: BTreeMap::new(),
+            error: None,
+        };
+        let need = Need {
+            id,
+            name: "db".to_owned(),
+            optional: false,
+        };
+        let descriptor = TestDescriptor {
+            v: 1,
+            path: "it::a".to_owned(),
+            file: "tests/it.rs".to_owned(),
+            line: 1,
+            timeout_ms: 0,
+            fresh: false,
+            ignored: false,
+            shared: Vec::new(),
+            needs: vec![need],
+        };
+        let test = TestId {
+            binary: "shop::it".to_owned(),
+            name: "a".to_owned(),
+        };
+        let mut catalog = Catalog::default();
+        catalog.add("shop::it", vec![service]);
+        let plan = plan(&PlanInput {
+            tests: &[TestRequest { test, descriptor }],
+            catalog: &catalog,
+            probe: &Probe::default(),
+            preference: Preference::Auto,
+        });
+        plan.tests.into_iter().next().unwrap().error.unwrap()
+    }
+
+    #[test]
+    fn a_service_that_did_not_start_and_one_that_cannot_are_named() {
+        let check = |error: &CleanroomError, name| assert_eq!(service_of(error), name, "{error}");
+        let late = CleanroomError::timeout_error("it is not ready");
+        check(&late.clone().with_context("service", "db (postgres)"), "db");
+        check(&nowhere(), "db");
+        check(&late, "");
     }
 }

@@ -78,7 +78,7 @@ pub enum Status {
     Unfinished,
     /// It did not run, since a service it needs could not start.
     NoService {
-        /// Name of the service; empty where the test could not be planned.
+        /// Name of the service; empty where the plan fails for no one service.
         service: String,
         /// Why it could not.
         error: String,
