@@ -86,7 +86,9 @@ fn left_elsewhere(runs: &[(RunId, EngineMark)], engine: Result<DockerBackend>) -
     };
     match engine {
         Ok(here) => error("another engine answers").with_context("engine", here.address()),
-        Err(cause) => error("no engine answers").with_source(cause),
+        // Its hint is for a run, which could do without an engine.
+        Err(cause) => error("no engine answers")
+            .with_context("tried", cause.context("tried").unwrap_or(cause.message())),
     }
 }
 
