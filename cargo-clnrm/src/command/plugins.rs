@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use clnrm_runtime::Result;
 use clnrm_runtime::plan::Catalog;
 use clnrm_runtime::registry;
+use clnrm_runtime::{CleanroomError, Result};
 use serde::Serialize;
 
 // Named so that they are linked, and their registrations with them.
@@ -15,6 +15,7 @@ use clnrm_redis as _;
 
 const NAME: Style = AnsiColor::Cyan.on_default().bold();
 const HEAD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// What is known of plugins.
@@ -38,6 +39,9 @@ struct Declared {
     name: String,
     service_type: String,
     location: String,
+    /// Why the tests that need it fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl Plugins {
@@ -56,6 +60,7 @@ impl Plugins {
             name: service.name.clone(),
             service_type: service.service_type.clone(),
             location: service.location.clone(),
+            error: service.error.as_ref().map(CleanroomError::report),
         });
         Ok(Self {
             version: 1,
@@ -98,12 +103,18 @@ impl Plugins {
                 name,
                 service_type,
                 location,
+                error,
                 ..
             } = service;
-            let _ = writeln!(
-                text,
-                "    {NAME}{name}{NAME:#}  {service_type}  {DIM}{location}{DIM:#}"
-            );
+            let _ = write!(text, "    {NAME}{name}{NAME:#}  ");
+            let _ = match error {
+                None => writeln!(text, "{service_type}  {DIM}{location}{DIM:#}"),
+                Some(error) => writeln!(
+                    text,
+                    "{DIM}{location}{DIM:#}\n        {BAD}error{BAD:#}: {}",
+                    error.replace('\n', "\n        ")
+                ),
+            };
         }
         text
     }
@@ -112,6 +123,28 @@ impl Plugins {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_declaration_in_error_shows_it() {
+        let error = CleanroomError::validation_error("`Postgres` is no handle of `redis`")
+            .with_hint("hold a `Redis`");
+        let plugins = Plugins {
+            version: 1,
+            built_in: Vec::new(),
+            services: vec![Declared {
+                binary: "shop::it".to_owned(),
+                name: "cache".to_owned(),
+                service_type: String::new(),
+                location: "tests/it.rs:3".to_owned(),
+                error: Some(error.report()),
+            }],
+        };
+        let text = anstream::adapter::strip_str(&plugins.text()).to_string();
+        let expected = "shop::it\n    cache  tests/it.rs:3\n        \
+                        error: `Postgres` is no handle of `redis`\n          hint: hold a `Redis`\n";
+        assert!(text.ends_with(expected), "{text}");
+        assert!(plugins.json().unwrap().contains("is no handle of"));
+    }
 
     #[test]
     fn what_is_built_in_is_what_is_registered() {
