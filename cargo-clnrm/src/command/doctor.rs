@@ -1,7 +1,9 @@
 //! `cargo clnrm doctor`: what this machine has, what it lacks, and how to mend each.
 
 use std::fmt::Write as _;
+use std::io;
 use std::path::Path;
+use std::process::Output;
 
 use anstyle::{AnsiColor, Style};
 use clnrm_runtime::Result;
@@ -125,11 +127,20 @@ pub fn text(findings: &[Finding]) -> String {
 
 fn cargo() -> Finding {
     let said = clnrm_runtime::program::cargo().arg("--version").output();
-    let said = said.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    Finding::new(
-        "cargo",
-        said.map_err(|error| (error.to_string(), "install Rust, or set `CARGO`".to_owned())),
-    )
+    Finding::new("cargo", describe_cargo(said))
+}
+
+fn describe_cargo(said: io::Result<Output>) -> std::result::Result<String, (String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match said {
+        Ok(said) if said.status.success() => Ok(text(&said.stdout)),
+        // As of rustup without a toolchain.
+        Ok(said) => Err((
+            format!("{}: {}", said.status, text(&said.stderr)),
+            "mend what it says, or set `CARGO`".to_owned(),
+        )),
+        Err(error) => Err((error.to_string(), "install Rust, or set `CARGO`".to_owned())),
+    }
 }
 
 fn directory() -> Finding {
@@ -232,7 +243,26 @@ fn describe_program(name: &str, probe: ProgramProbe) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
     use super::*;
+
+    #[test]
+    fn a_cargo_that_starts_and_fails_is_none() {
+        let said = |code| {
+            describe_cargo(Ok(Output {
+                status: ExitStatus::from_raw(code << 8),
+                stdout: b"cargo 1.95.0\n".to_vec(),
+                stderr: b"error: no toolchain\n".to_vec(),
+            }))
+        };
+        assert_eq!(said(0).unwrap(), "cargo 1.95.0");
+        assert_eq!(
+            said(1).unwrap_err().0,
+            "exit status: 1: error: no toolchain"
+        );
+    }
 
     #[test]
     fn a_socket_that_is_refused_is_no_engine_that_is_down() {
