@@ -97,11 +97,14 @@ pub(super) fn listen(
 /// Whether it is the same wish once more: `timeout` sends SIGTERM to its
 /// command, and at once to the command's group.
 fn is_echo(terminated: &mut Option<Instant>, signal: &str) -> bool {
-    let last = match signal {
-        "SIGTERM" => terminated.replace(Instant::now()),
-        _ => None,
-    };
-    last.is_some_and(|last| last.elapsed() < ECHO)
+    if signal != "SIGTERM" {
+        return false;
+    }
+    let is_echo = terminated.is_some_and(|first| first.elapsed() < ECHO);
+    if !is_echo {
+        *terminated = Some(Instant::now());
+    }
+    is_echo
 }
 
 /// What a signal asks for.
@@ -176,5 +179,14 @@ mod tests {
         assert!(!is_echo(&mut terminated, "SIGINT"));
         terminated = Instant::now().checked_sub(ECHO);
         assert!(!is_echo(&mut terminated, "SIGTERM"));
+    }
+
+    #[test]
+    fn an_echo_makes_none_of_what_comes_after_it() {
+        // So far ahead that it holds however slow the machine is.
+        let first = Instant::now().checked_add(Duration::from_secs(3600));
+        let mut terminated = first;
+        assert!(is_echo(&mut terminated, "SIGTERM"));
+        assert_eq!(terminated, first);
     }
 }
