@@ -60,17 +60,21 @@ pub(super) fn kept(engine: &Engine, slot: &Slot, keep: Keep) -> Vec<Kept> {
     let handles = handles.filter(|handle| !unkept.contains(handle.key()));
     let kept = handles.map(|handle| {
         let url = handle.url().ok();
-        if let Some(url) = &url
-            && let Err(error) = note(&book, &slot.planned.test.to_string(), handle.name(), url)
-        {
-            tracing::warn!(%error, "cannot write down how to connect");
-        }
+        let noted = url.as_ref().is_some_and(|url| {
+            let noted = note(&book, &slot.planned.test.to_string(), handle.name(), url);
+            let noted = noted.inspect_err(|error| {
+                tracing::warn!(%error, "cannot write down how to connect");
+            });
+            noted.is_ok()
+        });
         Kept {
             service: handle.name().to_owned(),
             instance: handle.instance().to_string(),
             slice: handle.slice().map(|slice| slice.id.name.clone()),
             connect: url.iter().map(shown).collect(),
-            passwords: url.filter(|url| shown(url) != *url).map(|_| book.clone()),
+            passwords: url
+                .filter(|url| noted && shown(url) != *url)
+                .map(|_| book.clone()),
             until,
         }
     });
