@@ -142,7 +142,8 @@ impl Teller {
     pub(super) async fn finish(&self) -> Vec<ReportError> {
         let (send, receive) = oneshot::channel();
         self.hand(Letter::Finish(send));
-        receive.await.unwrap_or_default()
+        let written = receive.await;
+        written.unwrap_or_else(|_| vec![ReportError::Lost])
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -291,6 +292,24 @@ mod tests {
             phases: Phases::default(),
             error: None,
         }
+    }
+
+    #[tokio::test]
+    async fn reports_that_nobody_writes_any_more_are_told() {
+        let (send, receive) = mpsc::channel();
+        drop(receive);
+        let inside = Inside {
+            run: String::new(),
+            tally: Tally::default(),
+            pulls: BTreeMap::new(),
+        };
+        let teller = Teller {
+            begun: Instant::now(),
+            inside: Mutex::new(inside),
+            reporter: send,
+        };
+        let errors = teller.finish().await;
+        assert!(matches!(errors[..], [ReportError::Lost]), "{errors:?}");
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub enum ReportError {
         /// Why.
         source: io::Error,
     },
+    /// What should have written them ended before: a bug.
+    #[error("the reports got lost: their thread panicked")]
+    Lost,
     /// The terminal, or what standard error is instead.
     #[error("standard error could not be written")]
     Stderr {
@@ -77,6 +80,7 @@ impl From<ReportError> for CleanroomError {
     fn from(error: ReportError) -> Self {
         let told = Self::validation_error(error.to_string());
         match error {
+            ReportError::Lost => Self::internal_error(error.to_string()),
             ReportError::File { source, .. } => told.with_source(source).with_hint(
                 "name a file in `--report` that can be written, and see that there is room for it",
             ),
