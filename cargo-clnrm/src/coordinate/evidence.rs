@@ -4,13 +4,22 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::{Engine, Keep};
 use clnrm_runtime::service::{LogStream, Secrets};
+use clnrm_runtime::{Result, backend};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::slot::Slot;
 use crate::report::event::{Kept, LogLine, Output, ServiceUse, Stream, Until};
+
+/// How long the logs of a test's services may take to be read.
+const READING: Duration = Duration::from_secs(5);
 
 /// What a test wrote, as it can be shown to whoever reads a report.
 pub(super) fn output(written: &Output, secrets: &Secrets) -> Output {
@@ -20,28 +29,64 @@ pub(super) fn output(written: &Output, secrets: &Secrets) -> Output {
     }
 }
 
-/// The lines that each service the test used wrote since `since`.
-pub(super) async fn logs(engine: &Engine, slot: &Slot, since: SystemTime) -> Vec<ServiceUse> {
-    let mut uses = Vec::new();
+/// The lines that each service the test used wrote since `since`. An engine that
+/// does not answer holds the test's end for [`READING`], and not once the run is
+/// to end by force.
+pub(super) async fn logs(
+    engine: &Engine,
+    slot: &Slot,
+    since: SystemTime,
+    clock: &Clock,
+    kill: &CancellationToken,
+) -> Vec<ServiceUse> {
+    let given_up = async {
+        tokio::select! {
+            () = clock.passed(Instant::now(), READING) => format!("it takes longer than {READING:?}"),
+            () = kill.cancelled() => "the run was to end at once".to_owned(),
+        }
+    };
+    let handles = slot.progress().handles;
+    let reading = handles.iter().map(|it| engine.logs(it, Some(since)));
+    let logs = each(reading, given_up).await;
     let secrets = engine.secrets();
-    for handle in slot.progress().handles {
-        let lines = engine.logs(&handle, Some(since)).await.unwrap_or_default();
-        let log = lines.into_iter().map(|line| LogLine {
-            after: line.at.duration_since(since).unwrap_or_default(),
-            stream: match line.stream {
-                LogStream::Stdout => Stream::Stdout,
-                LogStream::Stderr => Stream::Stderr,
-            },
-            text: secrets.mask(&line.text),
-        });
-        let log = log.collect();
-        uses.push(ServiceUse {
+    let shown = |line: backend::LogLine| LogLine {
+        after: line.at.duration_since(since).unwrap_or_default(),
+        stream: match line.stream {
+            LogStream::Stdout => Stream::Stdout,
+            LogStream::Stderr => Stream::Stderr,
+        },
+        text: secrets.mask(&line.text),
+    };
+    let uses = handles.iter().zip(logs).map(|(handle, log)| {
+        let (log, unread) = match log {
+            Ok(lines) => (lines.into_iter().map(shown).collect(), None),
+            Err(why) => (Vec::new(), Some(secrets.mask(&why))),
+        };
+        ServiceUse {
             service: handle.name().to_owned(),
             instance: handle.instance().to_string(),
             log,
-        });
-    }
-    uses
+            unread,
+        }
+    });
+    uses.collect()
+}
+
+/// What each of them comes to, all at once; of those that are not done when it
+/// is `given_up`, why it was.
+async fn each<T>(
+    all: impl IntoIterator<Item = impl Future<Output = Result<T>>>,
+    given_up: impl Future<Output = String>,
+) -> Vec<Result<T, String>> {
+    let given_up = given_up.shared();
+    let all = all.into_iter().map(|one| async {
+        tokio::select! {
+            biased;
+            done = one => done.map_err(|error| error.message().to_owned()),
+            why = given_up.clone() => Err(why),
+        }
+    });
+    join_all(all).await
 }
 
 /// What a failed test leaves, and how to look at it. The addresses with
@@ -109,7 +154,24 @@ fn without_password(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
+    use clnrm_runtime::CleanroomError;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_read_when_it_is_given_up_says_why() {
+        let broken = || Err(CleanroomError::container_error("no such container"));
+        let reading = [
+            ready(Ok(1)).boxed(),
+            pending().boxed(),
+            ready(broken()).boxed(),
+        ];
+        let read = each(reading, async { "enough".to_owned() }).await;
+        let why = |text: &str| Err(text.to_owned());
+        assert_eq!(read, [Ok(1), why("enough"), why("no such container")]);
+    }
 
     #[test]
     fn a_shown_url_has_no_password() {

@@ -221,7 +221,8 @@ impl Stage {
         });
         let passed = attempt.status.is_success();
         if !passed {
-            attempt.services = evidence::logs(&self.engine, &slot, since).await;
+            let (clock, kill) = (self.freezer.clock(), &self.interrupts.kill);
+            attempt.services = evidence::logs(&self.engine, &slot, since, clock, kill).await;
         }
         let keep = if passed || number < self.rules.attempts {
             // What the next attempt needs may be just what this one holds.

@@ -196,7 +196,7 @@ fn output(attempt: &Attempt) -> (Option<XmlString>, Option<XmlString>) {
     let logs = attempt
         .services
         .iter()
-        .filter(|service| !service.log.is_empty());
+        .filter(|service| !service.log.is_empty() || service.unread.is_some());
     let logs: String = logs.map(log).collect();
     let stderr = format!("{}{logs}", attempt.output.stderr);
     let text = |text: &str| (!text.is_empty()).then(|| xml(text));
@@ -209,11 +209,13 @@ fn xml(text: &str) -> XmlString {
 }
 
 fn log(service: &ServiceUse) -> String {
-    let lines: String = service
+    let lines = service
         .log
         .iter()
-        .map(|line| format!("+{:.3}s {}\n", line.after.as_secs_f64(), line.text))
-        .collect();
+        .map(|line| format!("+{:.3}s {}\n", line.after.as_secs_f64(), line.text));
+    let unread = service.unread.iter();
+    let unread = unread.map(|why| format!("not read: {why}\n"));
+    let lines: String = lines.chain(unread).collect();
     format!(
         "\nlog of {} ({}):\n{lines}",
         service.service, service.instance
@@ -279,6 +281,9 @@ mod tests {
 
         log of postgres (postgres-1):
         +0.012s ERROR:  relation &quot;stock&quot; does not exist
+
+        log of redis (redis-4):
+        not read: it takes longer than 5s
         </system-err>
                 </testcase>
                 <testcase name="orders::list" classname="shop::it" timestamp="2026-01-02T02:04:07.190+00:00" time="0.100"/>

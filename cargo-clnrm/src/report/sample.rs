@@ -126,11 +126,13 @@ pub(super) fn failed_with_everything() -> Attempt {
                     stream: Stream::Stderr,
                     text: "ERROR:  relation \"stock\" does not exist".to_owned(),
                 }],
+                unread: None,
             },
             ServiceUse {
                 service: "redis".to_owned(),
                 instance: "redis-4".to_owned(),
                 log: Vec::new(),
+                unread: Some("it takes longer than 5s".to_owned()),
             },
         ],
         kept: vec![Kept {

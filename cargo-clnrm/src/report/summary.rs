@@ -309,11 +309,12 @@ fn section(title: &str, text: &str) -> String {
 }
 
 fn service_log(service: &ServiceUse) -> String {
-    let lines: Vec<_> = service
+    let lines = service
         .log
         .iter()
-        .map(|line| format!("+{:.3}s {}", line.after.as_secs_f64(), line.text))
-        .collect();
+        .map(|line| format!("+{:.3}s {}", line.after.as_secs_f64(), line.text));
+    let unread = service.unread.iter().map(|why| format!("not read: {why}"));
+    let lines: Vec<_> = lines.chain(unread).collect();
     let title = format!("log of {} ({})", service.service, service.instance);
     section(&title, &lines.join("\n"))
 }

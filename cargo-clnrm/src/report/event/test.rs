@@ -126,6 +126,9 @@ pub struct ServiceUse {
     /// What the instance logged between the test's start and its end; of tests that passed, nothing.
     #[serde(default)]
     pub log: Vec<LogLine>,
+    /// Why that could not be read, where it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 /// A part of a test that is limited. Its wait for services is not: these have limits of their own.

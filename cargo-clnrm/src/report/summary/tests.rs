@@ -115,6 +115,10 @@ fn a_failure_shows_output_then_logs_then_what_is_kept() {
 
         +0.012s ERROR:  relation "stock" does not exist
 
+      log of redis (redis-4) ───
+
+        not read: it takes longer than 5s
+
       kept for you ───
 
         postgres orders_1 of postgres-1:
