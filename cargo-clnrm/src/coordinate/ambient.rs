@@ -26,6 +26,8 @@ pub(super) struct AmbientEngine {
     machine: Arc<Machine>,
     clock: Clock,
     started: Started,
+    /// Cancelled when nobody has patience any more: what ends, ends by force.
+    kill: CancellationToken,
     /// Cancelled when the run ends: nothing starts any more.
     closing: CancellationToken,
     /// What is being started, or being given up.
@@ -40,25 +42,33 @@ struct Starting {
     engine: Engine,
     by_hand: ByHand,
     started: Started,
+    kill: CancellationToken,
 }
 
 impl AmbientEngine {
-    pub(super) fn new(run: Arc<Run>, machine: Arc<Machine>, clock: Clock) -> Self {
+    pub(super) fn new(
+        run: Arc<Run>,
+        machine: Arc<Machine>,
+        clock: Clock,
+        kill: CancellationToken,
+    ) -> Self {
         Self {
             run,
             machine,
             clock,
             started: Started::default(),
+            kill,
             closing: CancellationToken::new(),
             starting: TaskTracker::new(),
         }
     }
 
-    /// Gives up what is being started, and waits until nothing is left of it.
-    pub(super) async fn close(&self) {
+    /// Gives up what is being started, at once. What it returns waits until
+    /// nothing is left of that.
+    pub(super) fn close(&self) -> impl Future<Output = ()> + '_ {
         self.closing.cancel();
         self.starting.close();
-        self.starting.wait().await;
+        self.starting.wait()
     }
 
     fn engine(&self, hooks: Arc<dyn Hooks>) -> Engine {
@@ -96,7 +106,7 @@ impl Starting {
                 Ok(handle)
             }
             Err(error) => {
-                self.engine.release(&owner, Keep::Nothing).await;
+                end(&self.engine, &owner, &self.kill).await;
                 Err(error)
             }
         }
@@ -125,6 +135,15 @@ impl Starting {
     }
 }
 
+/// Ends what one of the engines has started, by force as soon as that is wished
+/// for. Returns what went wrong.
+async fn end(engine: &Engine, owner: &OwnerId, kill: &CancellationToken) -> Vec<CleanroomError> {
+    tokio::select! {
+        errors = engine.release(owner, Keep::Nothing) => errors,
+        () = kill.cancelled() => engine.shutdown(true).await,
+    }
+}
+
 fn lock(started: &Started) -> MutexGuard<'_, BTreeMap<InstanceId, (Engine, OwnerId)>> {
     started.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -150,6 +169,7 @@ impl Ambient for AmbientEngine {
             engine: self.engine(hooks),
             by_hand: ByHand::new(&start.name, &start.service_type, &start.spec)?,
             started: Arc::clone(&self.started),
+            kill: self.kill.clone(),
         };
         let (mut send, receive) = oneshot::channel();
         let closing = self.closing.clone();
@@ -161,12 +181,12 @@ impl Ambient for AmbientEngine {
                     () = closing.cancelled() => {}
                 }
             };
-            let started = Arc::clone(&starting.started);
+            let (started, kill) = (Arc::clone(&starting.started), starting.kill.clone());
             let handle = starting.run(given_up).await;
             if let Err(Ok(handle)) = send.send(handle) {
                 let held = lock(&started).remove(handle.instance());
                 if let Some((engine, owner)) = held {
-                    engine.release(&owner, Keep::Nothing).await;
+                    end(&engine, &owner, &kill).await;
                 }
             }
         });
@@ -178,15 +198,8 @@ impl Ambient for AmbientEngine {
         let Some((engine, owner)) = lock(&self.started).remove(handle.instance()) else {
             return Ok(());
         };
-        match engine
-            .release(&owner, Keep::Nothing)
-            .await
-            .into_iter()
-            .next()
-        {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        let errors = end(&engine, &owner, &self.kill).await;
+        errors.into_iter().next().map_or(Ok(()), Err)
     }
 
     async fn health_check(

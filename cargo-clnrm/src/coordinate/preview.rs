@@ -3,6 +3,7 @@
 use clnrm_runtime::clock::Clock;
 use clnrm_runtime::engine::EventSink;
 use clnrm_runtime::plan::{Catalog, Plan};
+use tokio_util::sync::CancellationToken;
 
 use super::discovery::{Discovery, discover, filters};
 use super::settings::{Ended, Settings};
@@ -44,7 +45,7 @@ pub async fn plan(
     if discovery.selected.tests.is_empty() {
         return Ok((discovery, Plan::default()));
     }
-    let world = World::begin(&settings, EventSink::default(), Clock::default()).await?;
+    let world = begin(&settings).await?;
     let planning = async {
         let catalog = world.describe(&discovery, build.target_dir()).await?;
         world.plan(&discovery, &catalog, &settings, |_| ()).await
@@ -70,10 +71,16 @@ pub async fn catalog(
     let build = Build::new(&args.tests, &filter, colored).map_err(Ended::without_metadata)?;
     let settings = Settings::of_plan(args, build.metadata())?;
     let discovery = discover(&args.tests, &filter, &build, tell).await?;
-    let world = World::begin(&settings, EventSink::default(), Clock::default()).await?;
+    let world = begin(&settings).await?;
     let catalog = world.describe(&discovery, build.target_dir()).await;
     match world.leave().await.into_iter().next() {
         Some(error) => Err(error.into()),
         None => Ok(catalog?),
     }
+}
+
+/// What nobody hears of, and nobody interrupts.
+async fn begin(settings: &Settings) -> clnrm_runtime::Result<World> {
+    let (events, clock) = (EventSink::default(), Clock::default());
+    World::begin(settings, events, clock, CancellationToken::new()).await
 }

@@ -64,7 +64,13 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         EventSink::new(move |event| teller.engine(event))
     };
     // First of all, before anything exists that could be left.
-    let world = World::begin(&settings, sink, freezer.clock().clone()).await?;
+    let world = World::begin(
+        &settings,
+        sink,
+        freezer.clock().clone(),
+        interrupts.kill.clone(),
+    )
+    .await?;
     teller.begin(world.run.id());
     let whole = Whole {
         args,
@@ -83,7 +89,7 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         error = world.keeper.died() => Err(keeper_died(error).into()),
     };
     let hosts = world.hosts.clone();
-    let ending = world.end(&interrupts.kill);
+    let ending = world.end();
     let errors = tokio::select! {
         errors = ending => errors,
         () = interrupts.exit.cancelled() => return Ok(exit::INTERRUPTED),

@@ -37,14 +37,17 @@ pub(super) struct World {
     ambient: Arc<AmbientEngine>,
     pub(super) slots: Arc<Slots>,
     server: Server,
+    kill: CancellationToken,
 }
 
 impl World {
-    /// Makes one. Nothing of the user's runs yet.
+    /// Makes one. Nothing of the user's runs yet. `kill` is when nobody has
+    /// patience any more.
     pub(super) async fn begin(
         settings: &Settings,
         events: EventSink,
         clock: Clock,
+        kill: CancellationToken,
     ) -> Result<Self> {
         sweep_stale();
         let run = Arc::new(Run::begin()?);
@@ -71,7 +74,8 @@ impl World {
             tracker: ResourceTracker::default(),
             clock: clock.clone(),
         });
-        let ambient = AmbientEngine::new(Arc::clone(&run), Arc::clone(&machine), clock);
+        let ambient =
+            AmbientEngine::new(Arc::clone(&run), Arc::clone(&machine), clock, kill.clone());
         let ambient = Arc::new(ambient);
         hosts.with_ambient(Arc::clone(&ambient) as _);
         let slots = Arc::new(Slots::default());
@@ -90,6 +94,7 @@ impl World {
             ambient,
             slots,
             server,
+            kill,
         })
     }
 
@@ -172,16 +177,22 @@ impl World {
     }
 
     /// Stops everything, hosts and keeper included, but for what is kept after
-    /// the run. `kill` is when nobody has patience any more. Returns what went
-    /// wrong, leaks first of all.
-    pub(super) async fn end(self, kill: &CancellationToken) -> Vec<CleanroomError> {
+    /// the run. Returns what went wrong, leaks first of all.
+    pub(super) async fn end(self) -> Vec<CleanroomError> {
         // What plugin code starts by hand is in no table of the run's engine.
-        self.ambient.close().await;
+        let politely = async {
+            self.ambient.close().await;
+            self.engine.shutdown(false).await
+        };
+        let by_force = async {
+            self.kill.cancelled().await;
+            tokio::join!(self.engine.shutdown(true), self.ambient.close()).0
+        };
         let mut errors = tokio::select! {
             biased;
             // It overtakes the other, wherever that is.
-            errors = async { kill.cancelled().await; self.engine.shutdown(true).await } => errors,
-            errors = self.engine.shutdown(false) => errors,
+            errors = by_force => errors,
+            errors = politely => errors,
         };
         if self.engine.keeps() {
             self.hosts.dismiss().await;
