@@ -72,7 +72,9 @@ impl Audit {
         let own_start = start(Path::new("/proc/self"));
         let of_tests = entries.filter_map(|path| {
             let pid = path.file_name()?.to_str()?.parse().ok()?;
-            (self.is_inside(&path) || (start(&path) > own_start && self.runs_our_program(&path)))
+            // What was started in the tick of our own start is later than we are.
+            let is_later = pid != std::process::id() && start(&path) >= own_start;
+            (self.is_inside(&path) || (is_later && self.runs_our_program(&path)))
                 .then(|| (pid, command_line(&path)))
         });
         of_tests.collect()
@@ -259,6 +261,14 @@ mod tests {
             audit.leftovers(Duration::ZERO).unwrap(),
             [format!("process {}: {}", waiter.0.id(), copy.display())]
         );
+    }
+
+    #[test]
+    fn a_process_does_not_find_itself() {
+        let temporary = tempfile::tempdir().unwrap();
+        let program = std::env::current_exe().unwrap();
+        let audit = Audit::begin(temporary.path(), &program, false).unwrap();
+        assert!(!audit.processes().contains_key(&std::process::id()));
     }
 
     #[test]
