@@ -1,12 +1,12 @@
 //! What is known of test binaries while others are still in the making.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::backend::Backend;
 use crate::run::Run;
+use crate::script;
 
 /// A cargo whose build stands still once the first test binary exists, until somebody writes to `$GATE`.
 const CARGO: &str = r#"#!/bin/sh
@@ -31,8 +31,7 @@ fn count(report: &str, event: &str) -> usize {
 fn a_binary_is_looked_at_while_cargo_still_builds() {
     let place = tempfile::tempdir().unwrap();
     let [cargo, gate, report] = ["cargo", "gate", "report"].map(|name| place.path().join(name));
-    fs::write(&cargo, CARGO).unwrap();
-    fs::set_permissions(&cargo, Permissions::from_mode(0o755)).unwrap();
+    script::write(&cargo, CARGO);
     assert!(
         Command::new("mkfifo")
             .arg(&gate)

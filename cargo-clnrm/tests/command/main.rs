@@ -45,3 +45,5 @@ mod project;
 mod run;
 #[cfg(test)]
 mod runner;
+#[cfg(test)]
+mod script;

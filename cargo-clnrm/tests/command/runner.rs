@@ -1,7 +1,6 @@
 //! `target.….runner` of cargo's configuration: all of a test binary is run by it, and it may stay beside the test.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
@@ -9,6 +8,7 @@ use crate::backend::Backend;
 use crate::leftovers::Traces;
 use crate::project::Project;
 use crate::run::Run;
+use crate::script;
 
 /// It says what it runs, and waits for that as its parent.
 const RUNNER: &str = r#"#!/bin/sh
@@ -23,9 +23,7 @@ fn with_runner(command: &mut Command) {
     fs::create_dir_all(dir.join(".cargo")).unwrap();
     let config = "[target.'cfg(unix)']\nrunner = ['.cargo/run', 'two words']\n";
     fs::write(dir.join(".cargo/config.toml"), config).unwrap();
-    let runner = dir.join(".cargo/run");
-    fs::write(&runner, RUNNER).unwrap();
-    fs::set_permissions(&runner, Permissions::from_mode(0o755)).unwrap();
+    script::write(&dir.join(".cargo/run"), RUNNER);
     command.env("SAMPLE_DIR", &dir);
 }
 

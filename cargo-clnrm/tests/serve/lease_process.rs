@@ -96,9 +96,14 @@ async fn another_user_is_refused_even_where_the_file_lets_him_in() {
     let (engine, _notes) = Notes::new();
     let server = Server::start(reception, engine).unwrap();
     std::fs::set_permissions(server.socket(), open).unwrap();
-    // The build's directory may be closed to that user.
+    // The build's directory may be closed to that user. Another process copies: a child that this one is just starting
+    // for another test would have the copy open for writing, and nothing executes such a file.
     let copy = dir.path().join("test");
-    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let copied = std::process::Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&copy)
+        .status();
+    assert!(copied.unwrap().success());
     let output = tokio::process::Command::new(&copy)
         .args([
             "lease_process::dials",

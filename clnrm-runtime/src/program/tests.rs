@@ -32,12 +32,8 @@ impl Machine {
         let dir = self.dir.path().join(dir);
         fs::create_dir_all(&dir).unwrap();
         let file = dir.join("server");
-        // A file that is open for writing anywhere cannot be executed, and other
-        // tests of this process fork: the script is moved into its place.
-        let new = dir.join("new");
-        fs::write(&new, format!("#!/bin/sh\necho server version {version}\n")).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(new, &file).unwrap();
+        fs::write(&file, format!("#!/bin/sh\necho server version {version}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         file
     }
 

@@ -23,11 +23,15 @@ impl Server {
         server
     }
 
+    /// Another process writes it: a child that this one is just starting for another test would have the file open for
+    /// writing, and nothing executes such a file.
     fn make(&self, script: &str) {
-        let new = self.dir.path().join("new");
-        fs::write(&new, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(new, self.dir.path().join("make-seed")).unwrap();
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > new && chmod 755 new && mv new make-seed";
+        let shell = std::process::Command::new("sh")
+            .args(["-c", write, "sh", script])
+            .current_dir(self.dir.path())
+            .status();
+        assert!(shell.unwrap().success());
     }
 
     fn program(&self) -> PathBuf {
