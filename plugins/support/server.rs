@@ -271,7 +271,9 @@ fn free_port() -> u16 {
     // program is given it, and a server may still listen on it.
     let client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     let (server, _) = listener.accept().unwrap();
-    drop(server);
+    // A child that another test is just starting has these sockets too, and must not listen in the server's place.
+    server.shutdown(std::net::Shutdown::Both).unwrap();
+    rustix::net::shutdown(&listener, rustix::net::Shutdown::Read).unwrap();
     drop(client);
     port
 }

@@ -232,6 +232,12 @@ mod tests {
         runs.iter().map(|run| run.id().to_string()).collect()
     }
 
+    /// Its owner is gone, and so is any child that another test is just starting, which would still have the lock.
+    fn die(run: Run) {
+        run.lock.unlock().unwrap();
+        drop(run);
+    }
+
     #[test]
     fn a_run_is_stale_once_nobody_holds_its_lock() {
         let temp = tempfile::tempdir().unwrap();
@@ -239,7 +245,7 @@ mod tests {
         let dead = Run::begin_in(temp.path()).unwrap();
         assert!(ids(temp.path()).is_empty());
         let (id, dir) = (dead.id().to_string(), dead.dir().to_owned());
-        drop(dead);
+        die(dead);
         assert_eq!(ids(temp.path()), [id]);
         for run in stale_runs_in(temp.path()).unwrap() {
             assert_eq!(run.owner().pid, std::process::id());
@@ -292,7 +298,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let run = Run::begin_in(temp.path()).unwrap();
         let (owner, dir) = (run.owner().clone(), run.dir().to_owned());
-        drop(run);
+        die(run);
         let claim = |owner: &Owner| {
             let text = serde_json::to_vec(owner).unwrap();
             std::fs::write(dir.join(OWNER), text).unwrap();
@@ -342,9 +348,9 @@ mod tests {
         std::fs::write(run.dir().join(OWNER), text).unwrap();
         assert!(foreign_runs_in(temp.path()).unwrap().is_empty());
         let dir = run.dir().to_owned();
-        drop(run);
+        die(run);
         // Ours are stale, and not foreign.
-        drop(Run::begin_in(temp.path()).unwrap());
+        die(Run::begin_in(temp.path()).unwrap());
         for run in foreign_runs_in(temp.path()).unwrap() {
             assert_eq!(run.dir(), dir);
             assert!(run.begun().elapsed().unwrap().as_secs() < 60);

@@ -26,7 +26,7 @@ pub struct StaleRun {
     id: RunId,
     owner: Owner,
     dir: PathBuf,
-    _lock: File,
+    _lock: FreeLock,
 }
 
 impl StaleRun {
@@ -97,7 +97,7 @@ pub struct ForeignRun {
     id: RunId,
     dir: PathBuf,
     begun: SystemTime,
-    _lock: File,
+    _lock: FreeLock,
 }
 
 impl ForeignRun {
@@ -213,7 +213,7 @@ fn directory_of_this_user(dir: &Path, us: &Owner) -> Option<(RunId, Metadata)> {
 pub struct UnbegunRun {
     id: RunId,
     dir: PathBuf,
-    _lock: Option<File>,
+    _lock: Option<FreeLock>,
 }
 
 impl UnbegunRun {
@@ -278,11 +278,23 @@ fn unbegun_run(dir: &Path, us: &Owner) -> Option<UnbegunRun> {
     })
 }
 
+/// The lock of a run that nobody held. It is given up at its drop, though a child that another thread is just starting
+/// has the file too, until its program is loaded.
+#[derive(Debug)]
+struct FreeLock(File);
+
+impl Drop for FreeLock {
+    fn drop(&mut self) {
+        // What refuses this gives it up when the file is closed.
+        let _ = self.0.unlock();
+    }
+}
+
 /// The lock of a run, if nobody holds it.
-fn free_lock(dir: &Path) -> Option<File> {
+fn free_lock(dir: &Path) -> Option<FreeLock> {
     let lock = File::options().write(true).open(dir.join(LOCK)).ok()?;
     match lock.try_lock() {
-        Ok(()) => Some(lock),
+        Ok(()) => Some(FreeLock(lock)),
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => None,
     }
 }
@@ -324,13 +336,24 @@ mod tests {
         };
         let ids: Vec<_> = found().map(|(id, _)| id).collect();
         assert_eq!(ids, ["0000000000000005", "0000000000000006"]);
-        drop(lock);
+        lock.unlock().unwrap();
         let ids: Vec<_> = found()
             .map(|(id, run)| (id, run.remove().unwrap()))
             .collect();
         assert_eq!(ids.len(), 3, "{ids:?}");
         assert_eq!(found().count(), 0);
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 5);
+    }
+
+    #[test]
+    fn a_lock_is_given_up_though_a_child_still_has_the_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path();
+        let file = File::create_new(dir.join(LOCK)).unwrap();
+        let lock = free_lock(dir).unwrap();
+        let _of_the_child = lock.0.try_clone().unwrap();
+        drop((file, lock));
+        assert!(free_lock(dir).is_some());
     }
 
     #[test]

@@ -214,15 +214,18 @@ mod tests {
         open(&candidate).await.unwrap_err()
     }
 
+    /// A socket that an engine left: a child that another test is just starting may still have it.
+    fn leave(path: &std::path::Path) {
+        let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
+    }
+
     #[tokio::test]
     async fn nobody_at_an_address_is_told_from_an_address_that_is_none() {
         let directory = tempfile::TempDir::new().unwrap();
         let stale = directory.path().join("docker.sock");
-        drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
-        let port = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port()
-        };
+        leave(&stale);
+        let port = crate::backend::process::port::reserve().unwrap();
         for address in [
             "unix:///nonexistent/docker.sock".to_owned(),
             format!("unix://{}", stale.display()),
@@ -241,7 +244,7 @@ mod tests {
         let directory = tempfile::TempDir::new().unwrap();
         let socket = directory.path().join("podman/podman.sock");
         std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
-        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        leave(&socket);
         let around = Environment {
             runtime: Some(directory.path().to_owned()),
             context: Some("default".to_owned()),

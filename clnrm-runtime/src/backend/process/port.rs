@@ -1,7 +1,7 @@
 //! Ports of this machine that nobody else is given between our choice and the server's bind.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 
 use super::socket;
 use crate::error::{CleanroomError, Result};
@@ -39,24 +39,38 @@ pub(super) fn reserve_again(port: u16) -> io::Result<()> {
 pub(super) fn choose(protocol: PortProtocol) -> io::Result<u16> {
     let any = (Ipv4Addr::LOCALHOST, 0);
     let address = match protocol {
-        PortProtocol::Tcp => TcpListener::bind(any)?.local_addr()?,
+        PortProtocol::Tcp => {
+            let listener = TcpListener::bind(any)?;
+            let address = listener.local_addr()?;
+            silence(&listener)?;
+            address
+        }
         PortProtocol::Udp => UdpSocket::bind(any)?.local_addr()?,
     };
     Ok(address.port())
 }
 
-/// Leaves the listener's port in TIME_WAIT.
+/// Leaves the listener's port in TIME_WAIT, and nobody listening there.
 fn linger(listener: &TcpListener) -> io::Result<()> {
     let client = TcpStream::connect(listener.local_addr()?)?;
     let own = client.local_addr()?;
     loop {
         let (accepted, peer) = listener.accept()?;
-        // The side that closes first is the one that lingers.
-        drop(accepted);
+        // The side that closes first is the one that lingers. A stranger may have gone already.
+        let closed = accepted.shutdown(Shutdown::Both);
         if peer == own {
-            return Ok(());
+            return closed.and_then(|()| silence(listener));
         }
     }
+}
+
+/// Ends the listening now: a child that another thread is just starting has the socket too, until its program is loaded,
+/// and would go on with it.
+fn silence(listener: &TcpListener) -> io::Result<()> {
+    Ok(rustix::net::shutdown(
+        listener,
+        rustix::net::Shutdown::Read,
+    )?)
 }
 
 /// Makes sure that a port which the user asked for is free.
@@ -66,7 +80,7 @@ fn linger(listener: &TcpListener) -> io::Result<()> {
 pub(super) fn demand(port: u16, protocol: PortProtocol) -> Result<()> {
     let address = (Ipv4Addr::LOCALHOST, port);
     let bound = match protocol {
-        PortProtocol::Tcp => TcpListener::bind(address).map(drop),
+        PortProtocol::Tcp => TcpListener::bind(address).and_then(|bound| silence(&bound)),
         PortProtocol::Udp => UdpSocket::bind(address).map(drop),
     };
     bound.map_err(|error| match error.kind() {
@@ -118,6 +132,17 @@ mod tests {
     }
 
     #[test]
+    fn a_reserved_port_is_free_though_a_child_still_has_the_socket() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let _of_the_child = listener.try_clone().unwrap();
+        linger(&listener).unwrap();
+        drop(listener);
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap_err();
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    }
+
+    #[test]
     fn a_taken_port_names_who_holds_it() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -128,6 +153,7 @@ mod tests {
             holder.starts_with(&format!("process {} (", std::process::id())),
             "{holder}"
         );
+        silence(&listener).unwrap();
         drop(listener);
         demand(port, PortProtocol::Tcp).unwrap();
     }
