@@ -109,8 +109,8 @@ fn one(filter: &'static str) -> [&'static str; 4] {
 
 #[test]
 fn a_port_that_is_taken() {
-    // If somebody else has it, it is taken all the same.
-    let _listener = TcpListener::bind("127.0.0.1:47613");
+    // If somebody else has it, it is taken all the same, but by no connection of somebody's: those have others.
+    let _listener = TcpListener::bind("127.0.0.1:27613");
     check(
         "port_taken",
         Backend::Process,

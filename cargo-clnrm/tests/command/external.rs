@@ -1,27 +1,27 @@
 //! A server that is somebody else's: used where a variable names it, and left as it was.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use clnrm_redis::redis::{self, Commands, FromRedisValue, RedisResult};
 
 use crate::backend::Backend;
-use crate::run::{Ended, LONG, Run};
+use crate::port;
+use crate::run::{Ended, Run};
 
 /// A server that wants a password.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    /// Nobody reads on, but it may write.
+    _log: Lines<BufReader<ChildStdout>>,
     pub(crate) port: u16,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = port::free();
         let args = [
             "--save",
             "",
@@ -30,19 +30,21 @@ impl Server {
             "--bind",
             "127.0.0.1",
         ];
-        let child = Command::new("redis-server")
+        let mut child = Command::new("redis-server")
             .args(args)
             .args(["--port", &port.to_string()])
             .current_dir("/tmp")
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let deadline = Instant::now() + LONG;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "redis-server does not listen");
-            std::thread::yield_now();
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        let is_ready = |line: Result<String, _>| line.unwrap().contains("Ready to accept");
+        assert!(log.any(is_ready), "redis-server has ended");
+        Self {
+            child,
+            _log: log,
+            port,
         }
-        Self { child, port }
     }
 }
 

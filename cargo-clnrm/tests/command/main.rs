@@ -38,6 +38,8 @@ mod plain;
 #[cfg(test)]
 mod plugins;
 #[cfg(test)]
+mod port;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod project;

@@ -1,7 +1,6 @@
 //! What stands in the way of a test, or of the end of a run, and does not hold it.
 
 use std::io::{PipeWriter, Write, pipe};
-use std::net::TcpListener;
 use std::time::Instant;
 
 use rustix::pipe::fcntl_setpipe_size;
@@ -9,6 +8,7 @@ use rustix::process::Signal;
 
 use crate::backend::Backend;
 use crate::leftovers::Traces;
+use crate::port;
 use crate::process;
 use crate::run::{Ended, LONG, Run};
 
@@ -31,15 +31,13 @@ fn a_second_ctrl_c_overtakes_a_farewell() {
 
 /// Without the retry the next test has the port all the same.
 fn of_a_test_that_fails_once(args: &[&str], code: i32) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let number = port.local_addr().unwrap().port().to_string();
-    drop(port);
+    let port = port::free().to_string();
     let dir = tempfile::tempdir().unwrap();
     let filter = "test(=fails_once) + test(=wants_the_same_port)";
     let always = ["--test", "obstacles", "-j", "1", "-E", filter];
     let args = [&always, args].concat();
     let mut run = Run::start_with(Backend::Process, &args, |command| {
-        command.env("SAMPLE_PORT", number);
+        command.env("SAMPLE_PORT", port);
         command.env("SAMPLE_FILE", dir.path().join("once"));
     });
     let Ended { status, stderr } = run.end();

@@ -77,16 +77,15 @@ async fn a_half_open_connection_is_given_up_and_made_again() {
 
 #[tokio::test]
 async fn refused_connections_are_made_again_until_something_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    // Nobody else is given it.
+    let port = crate::backend::process::port::reserve().unwrap();
     let endpoint = Endpoint {
         host: "127.0.0.1".to_owned(),
-        port: address.port(),
+        port,
     };
-    drop(listener);
     let late = async {
         crate::wait::backoff::rest(Duration::from_millis(50)).await;
-        TcpListener::bind(address).await.unwrap()
+        TcpListener::bind(("127.0.0.1", port)).await.unwrap()
     };
     let wait = wait_at(endpoint, Wait::Tcp { port: None });
     let (readiness, _listener) = tokio::join!(wait, late);

@@ -6,7 +6,7 @@ use clnrm::{CleanroomError, ServiceHandle, ServicePlugin};
 /// Something else has its port: the test of the command.
 #[clnrm::service(clnrm::generic::program("redis-server")
     .args(["--port", "{port}"])
-    .port("47613:6379"))]
+    .port("27613:6379"))]
 struct PortTaken(clnrm::generic::Generic);
 
 #[clnrm::service(image = "clnrm-test/missing:1", port = 80)]

@@ -52,9 +52,7 @@ async fn a_refused_pull_is_told_in_the_engines_words_and_not_repeated() {
     let Some(world) = World::open().await else {
         return;
     };
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let port = crate::backend::process::port::reserve().unwrap();
     let images = [image(&format!("127.0.0.1:{port}/team/app:1"))];
     let seen = Mutex::new(Vec::new());
     let progress = |progress| seen.lock().unwrap().push(progress);

@@ -90,9 +90,7 @@ async fn ports_are_published_on_loopback_alone() {
     }
     world.backend.remove(&id).await.unwrap();
 
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let asked = free.local_addr().unwrap().port();
-    drop(free);
+    let asked = crate::backend::process::port::reserve().unwrap();
     let mut spec = web();
     let port = Port {
         host: Some(asked),
