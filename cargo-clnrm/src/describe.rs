@@ -206,6 +206,9 @@ mod tests {
         let (binary, migrations) = (dir.path().join("it-0123"), dir.path().join("migrations"));
         fs::write(&binary, "one").unwrap();
         fs::create_dir(&migrations).unwrap();
+        // Many systems tell times by a tick of milliseconds, in which all of this may happen.
+        let directory = fs::File::open(&migrations).unwrap();
+        directory.set_modified(UNIX_EPOCH).unwrap();
         let cache = DescribeCache::new(dir.path());
         assert!(cache.get(&binary, "s").is_none());
         cache.put(&binary, "s", &[description(vec![migrations.clone()])]);
