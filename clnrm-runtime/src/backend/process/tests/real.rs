@@ -49,14 +49,23 @@ fn postgres() -> Spec {
     spec
 }
 
-/// Every System V segment that nobody uses any more.
-fn segments() -> Vec<String> {
+/// The System V segment of a server: its id and its creator.
+fn segment(bed: &Bed, id: &InstanceId) -> [String; 2] {
+    let text = fs::read_to_string(bed.dir(id).join("data/postmaster.pid")).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let number = lines[6].split_whitespace().last().unwrap();
+    [number, lines[0]].map(|word| word.trim().to_owned())
+}
+
+/// Whether a segment is there.
+fn is_there(segment: &[String; 2]) -> bool {
     let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
-    let lines = table.lines().skip(1);
-    lines
-        .filter(|line| line.split_whitespace().nth(6) == Some("0"))
-        .map(str::to_owned)
-        .collect()
+    let mut lines = table.lines().skip(1).map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        // Key, id, permissions, size, creator.
+        [words[1].to_owned(), words[4].to_owned()]
+    });
+    lines.any(|line| line == *segment)
 }
 
 async fn select(bed: &Bed, id: &InstanceId, psql: &Path, started: &Started) -> String {
@@ -86,7 +95,7 @@ async fn select(bed: &Bed, id: &InstanceId, psql: &Path, started: &Started) -> S
 
 async fn runs(program: &Path) {
     let bed = Bed::new().await;
-    let before = segments();
+    let mut segments = Vec::new();
     let psql = program.with_file_name("psql");
     for round in ["first", "second"] {
         let begun = Instant::now();
@@ -110,14 +119,12 @@ async fn runs(program: &Path) {
         };
         bed.backend.restart(&id, fast).await.unwrap();
         assert_eq!(select(&bed, &id, &psql, &started).await, "42");
+        segments.push(segment(&bed, &id));
     }
     // Both are killed, which leaves their segments to us.
     bed.end().await;
-    let left: Vec<_> = segments()
-        .into_iter()
-        .filter(|line| !before.contains(line))
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    segments.retain(is_there);
+    assert!(segments.is_empty(), "{segments:?}");
 }
 
 #[tokio::test]
