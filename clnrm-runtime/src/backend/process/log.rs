@@ -224,9 +224,9 @@ impl Log {
     pub(super) async fn settle(&self) {
         let mut progress = self.progress.subscribe();
         let ended = progress.wait_for(|progress| !progress.live);
-        // Longer than the pipes of an ended process are read, so it only ends
-        // early when the process still runs.
-        let _ = tokio::time::timeout(LINGER * 2, ended).await;
+        // Far longer than the pipes of an ended process are read, however busy
+        // the machine is: it only ends early when the process still runs.
+        let _ = tokio::time::timeout(LINGER * 25, ended).await;
     }
 }
 
