@@ -97,7 +97,7 @@ impl Server {
     }
 
     fn wait(&self, plugin: &dyn ServicePlugin) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while let Err(error) = plugin.ready(&self.handle()) {
             assert!(
                 Instant::now() < deadline,

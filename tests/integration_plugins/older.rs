@@ -68,10 +68,10 @@ impl ServicePlugin for MyCustomPlugin {
 fn page(endpoint: &Endpoint) -> String {
     let address = (endpoint.host.as_str(), endpoint.port);
     assert_eq!(address.0, "127.0.0.1");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let ask = || {
         let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
         let mut page = String::new();
         stream.read_to_string(&mut page)?;

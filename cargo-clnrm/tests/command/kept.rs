@@ -76,7 +76,7 @@ fn what_a_failed_test_used_stays_until_it_is_cleaned(backend: Backend) {
         "a dry run removes nothing"
     );
     assert!(clean(&run, &[]).contains(&format!("removing {line}")));
-    traces.nothing_is_left(Instant::now());
+    traces.nothing_is_left();
 }
 
 fn of_a_test_that_passed_nothing_stays(backend: Backend) {
@@ -112,7 +112,7 @@ fn what_an_engine_has_is_not_forgotten_while_it_does_not_answer() {
         assert!(stderr.contains(part), "no {part}:\n{stderr}");
     }
     assert!(clean(&run, &[]).contains(&format!("removing run {id}")));
-    traces.nothing_is_left(Instant::now());
+    traces.nothing_is_left();
 }
 
 /// An engine that has nothing, which a few lines of HTTP stand for. It ends

@@ -1,7 +1,5 @@
 //! How tests end, and with which code the command says so; of each run nothing is left.
 
-use std::time::Instant;
-
 use crate::backend::{Backend, on_each_backend};
 use crate::leftovers::Traces;
 use crate::run::{Ended, Held, Run};
@@ -37,7 +35,7 @@ fn check_until(backend: Backend, test: &str, code: i32, line: &str, then: impl F
     let Ended { status, stderr, .. } = run.end();
     assert_eq!(status.code(), Some(code), "{stderr}");
     assert!(stderr.contains(line), "no `{line}` in:\n{stderr}");
-    traces.nothing_is_left(Instant::now());
+    traces.nothing_is_left();
 }
 
 fn a_test_that_passes_is_code_0(backend: Backend) {
@@ -77,7 +75,7 @@ fn what_a_test_leaves_running_is_a_leak_and_killed(backend: Backend) {
     let Ended { status, stderr, .. } = run.end();
     assert_eq!(status.code(), Some(0), "{stderr}");
     assert!(stderr.contains("LEAK"), "{stderr}");
-    traces.nothing_is_left(Instant::now());
+    traces.nothing_is_left();
 }
 
 fn a_test_that_hangs_ends_by_its_limit_and_is_named(backend: Backend) {
@@ -138,5 +136,5 @@ fn only_what_the_tests_need_is_started(backend: Backend) {
     }
     drop(held);
     assert_eq!(run.end().status.code(), Some(0));
-    traces.nothing_is_left(Instant::now());
+    traces.nothing_is_left();
 }

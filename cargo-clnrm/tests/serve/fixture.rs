@@ -59,6 +59,7 @@ pub(crate) struct Fixture {
     pub(crate) engine: Arc<Notes>,
     pub(crate) notes: mpsc::UnboundedReceiver<Note>,
     pub(crate) binary: HostBinary,
+    limits: Limits,
 }
 
 impl Fixture {
@@ -88,6 +89,7 @@ impl Fixture {
             engine,
             notes,
             binary,
+            limits,
         }
     }
 
@@ -95,11 +97,10 @@ impl Fixture {
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.binary.env.insert(name.into(), value.into());
         self.binary.id.push_str("::other");
-        let limits = Limits::default();
         self.pool = HostPool::new(
             self.reception.clone(),
             Arc::new(Processes),
-            limits,
+            self.limits,
             Clock::default(),
         );
         self.pool.with_ambient(Arc::clone(&self.engine) as _);

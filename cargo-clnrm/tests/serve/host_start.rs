@@ -1,9 +1,10 @@
 //! Hand-written `start`, `stop` and `health_check`: plugin code asks the coordinator's engine.
 
+use cargo_clnrm::serve::Limits;
 use clnrm_runtime::engine::Hooks;
 use clnrm_runtime::service::HealthStatus;
 
-use super::fixture::{Fixture, handle, soon};
+use super::fixture::{Fixture, LONG, handle, soon};
 use super::notes::{Behaviour, Note};
 use super::plugin::{START, odd};
 
@@ -66,7 +67,11 @@ async fn a_start_that_is_given_up_ends_what_it_asks() {
 
 #[tokio::test]
 async fn a_start_that_is_given_up_returns_in_the_host_which_lives() {
-    let fixture = Fixture::new();
+    let limits = Limits {
+        grace: LONG,
+        ..Limits::default()
+    };
+    let fixture = Fixture::with(limits);
     let file = fixture.file("told");
     let mut fixture = fixture.with_variable(START, &format!("tell:{file}"));
     fixture.engine.behave(Behaviour::Hangs);

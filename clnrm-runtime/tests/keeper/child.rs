@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use super::owner::Lines;
 use super::support::{
-    NOBODY, PROMISE, STAY, Watched, environment, files, is_root, null, piped, quiet, script, state,
-    stay, with_keeper,
+    NOBODY, PATIENCE, STAY, Watched, environment, files, is_root, null, piped, quiet, script,
+    state, stay, with_keeper,
 };
 
 /// Both ways to run a child.
@@ -324,7 +324,7 @@ async fn a_cancelled_spawn_leaves_nothing_running() {
         drop(spawning);
         // The pipe ends when nobody holds it any more.
         let rest = tokio::task::spawn_blocking(|| Lines::new(reader).all(""));
-        timeout(PROMISE, rest)
+        timeout(PATIENCE, rest)
             .await
             .expect("it was killed")
             .unwrap();

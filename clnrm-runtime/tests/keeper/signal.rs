@@ -4,7 +4,7 @@ use clnrm_runtime::keeper::{Exit, Signal, Spawn, Target};
 use tokio::time::timeout;
 
 use super::owner::Lines;
-use super::support::{PROMISE, eventually, piped, quiet, script, state, with_keeper};
+use super::support::{PATIENCE, eventually, piped, quiet, script, state, with_keeper};
 
 /// A child with one process in its group and one that left it.
 const FAMILY: &str = "
@@ -28,7 +28,7 @@ async fn the_process_handles_what_it_is_sent() {
             let child = keeper.spawn(spawn, stdio).await.unwrap();
             Lines::new(reader).next("child");
             child.signal(Signal::Term, Target::Process).await.unwrap();
-            let exit = timeout(PROMISE, child.wait()).await.unwrap().unwrap();
+            let exit = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
             assert_eq!(exit, Exit::Code(7));
         }
     })
@@ -48,7 +48,7 @@ async fn a_signal_without_a_handler_ends_the_process() {
             for spawn in both("exec sleep 1000") {
                 let child = keeper.spawn(spawn, quiet()).await.unwrap();
                 child.signal(signal, Target::Process).await.unwrap();
-                let exit = timeout(PROMISE, child.wait()).await.unwrap().unwrap();
+                let exit = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
                 assert_eq!(exit, Exit::Signal(number), "{:?}", child.isolation());
             }
         }

@@ -24,7 +24,7 @@ fn say(handle: &ServiceHandle, line: &str) -> String {
     let address = (handle.host().unwrap(), handle.port().unwrap());
     let mut stream = TcpStream::connect(address).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(5)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     write!(stream, "{line}\r\n").unwrap();
     let mut answer = [0; 64];
@@ -70,11 +70,7 @@ async fn startup_failure_of_one_that_never_gets_ready_ends_in_time() {
         error.report().contains("this line never comes"),
         "{error:?}"
     );
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Wait::TIMEOUT, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

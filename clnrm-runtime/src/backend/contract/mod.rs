@@ -162,7 +162,7 @@ pub async fn check(backend: &dyn Backend, fixture: &Fixture) {
 }
 
 /// The longest that anything in the suite may take, an image's start included.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Asked politely, with half a second to comply.
 const STOP: Stop = Stop {

@@ -35,39 +35,25 @@ async fn a_dropped_slice_takes_its_connections_with_it() {
 }
 
 /// One open connection to what is cloned costs five seconds and an error; to a
-/// template of ours there is none, so clones at once neither wait nor fail.
+/// template of ours there is none, however many are cloned at once.
 #[tokio::test]
-async fn clones_at_once_never_wait_for_the_template() {
+async fn clones_at_once_never_meet_a_template_in_use() {
     let server = server();
     let plugin = marked("many");
     plugin.migrate(&server.handle()).unwrap();
     let handle = server.handle();
-    let mut slowest = std::time::Duration::ZERO;
     for round in 0..3 {
-        let times = std::thread::scope(|scope| {
-            let clones: Vec<_> = (1..=8)
-                .map(|number| {
-                    let (plugin, handle) = (&plugin, &handle);
-                    scope.spawn(move || {
-                        let begun = std::time::Instant::now();
-                        let slice = plugin
-                            .slice(handle, &id("many", round * 8 + number))
-                            .unwrap();
-                        let time = begun.elapsed();
-                        plugin.drop_slice(handle, &slice).unwrap();
-                        time
-                    })
-                })
-                .collect();
-            clones
-                .into_iter()
-                .map(|clone| clone.join().unwrap())
-                .max()
-                .unwrap()
+        std::thread::scope(|scope| {
+            for number in 1..=8 {
+                let (plugin, handle) = (&plugin, &handle);
+                scope.spawn(move || {
+                    let id = id("many", round * 8 + number);
+                    let slice = plugin.slice(handle, &id).unwrap();
+                    plugin.drop_slice(handle, &slice).unwrap();
+                });
+            }
         });
-        slowest = slowest.max(times);
     }
-    assert!(slowest.as_secs() < 5, "a clone took {slowest:?}");
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ fn unreachable(_service: Unreachable) {}
 #[clnrm::test]
 fn wrong_password(_service: Redis) {}
 
-#[clnrm::test(timeout = "1s")]
+#[clnrm::test(timeout = "5s")]
 fn hangs(_service: Local) {
     std::thread::park();
 }

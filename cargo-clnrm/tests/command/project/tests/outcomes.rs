@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
     program = "sh",
     args = ["-c", "mkfifo \"$1\" && read -r _ < \"$1\" && echo open && exec tail -f /dev/null", "sh", "{data_dir}/gate"],
     ready(log = "open"),
-    start_timeout = "5s"
+    start_timeout = "8s"
 )]
 struct Gated(clnrm::ServiceHandle);
 
@@ -82,12 +82,12 @@ fn detaches_a_child(_cache: Redis) -> std::io::Result<()> {
     sample::hold("detaches_a_child")
 }
 
-#[clnrm::test(timeout = "1s")]
+#[clnrm::test(timeout = "5s")]
 fn hangs(_cache: Redis) -> std::io::Result<()> {
     sample::hold("hangs")
 }
 
-#[clnrm::test(timeout = "3s")]
+#[clnrm::test(timeout = "8s")]
 fn is_limited(_cache: Redis) -> std::io::Result<()> {
     sample::hold("is_limited")
 }

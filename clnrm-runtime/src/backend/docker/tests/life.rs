@@ -136,7 +136,7 @@ async fn a_container_that_hears_the_signal_ends_by_itself() {
     ready.unwrap();
     world
         .backend
-        .stop(&id, stop(Duration::from_secs(10)))
+        .stop(&id, stop(Duration::from_secs(60)))
         .await
         .unwrap();
     assert_eq!(world.state(&id).await, State::Exited { code: 5 });
@@ -155,8 +155,8 @@ async fn removal_does_not_ask_what_ignores_signals() {
     ready.unwrap();
     let begin = Instant::now();
     world.backend.remove(&id).await.unwrap();
-    // Not a benchmark: the engine's own stop would take ten seconds.
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    // Not a benchmark: the engine's own stop takes that long.
+    assert!(begin.elapsed() < Duration::from_secs(10));
     world.close().await;
 }
 

@@ -6,12 +6,35 @@ use std::time::{Duration, SystemTime};
 use super::world::{BUSYBOX, container, script, spec, template, web};
 use super::{NOW, World};
 use crate::backend::{Backend, State};
-use crate::error::ErrorKind;
-use crate::service::{Port, Spec, Wait};
+use crate::error::{ErrorKind, Result};
+use crate::service::{InstanceId, Port, Spec, Wait};
+use crate::wait::Readiness;
+use crate::wait::backoff::rest;
 
-/// A web server that begins to listen on `address` after a second.
-fn late(address: &str) -> Spec {
-    let mut spec = script(&format!("sleep 1; exec httpd -f -p {address} -h /tmp"));
+/// Goes on once a test has made the file.
+const GATE: &str = "until [ -e /go ]; do sleep 0.05; done";
+
+/// How long the gate stays shut.
+const A_WHILE: Duration = Duration::from_millis(500);
+
+/// Waits for what cannot be ready before its gate is open.
+async fn through_the_gate(
+    world: &World,
+    id: &InstanceId,
+    ready: impl Future<Output = Result<Readiness>>,
+) {
+    let open = async {
+        rest(A_WHILE).await;
+        world.shell(id, "touch /go").await;
+    };
+    let (readiness, ()) = tokio::join!(ready, open);
+    let elapsed = readiness.unwrap().elapsed;
+    assert!(elapsed >= A_WHILE, "ready before that: {elapsed:?}");
+}
+
+/// A web server that comes to listen on `address` after a line of shell.
+fn server(first: &str, address: &str) -> Spec {
+    let mut spec = script(&format!("{first}; exec httpd -f -p {address} -h /tmp"));
     spec.ports.insert("main".to_owned(), Port::tcp(8000));
     spec.wait = Wait::Tcp { port: None };
     spec
@@ -23,9 +46,10 @@ async fn a_connection_counts_when_the_service_has_it() {
     let Some(world) = World::open().await else {
         return;
     };
-    let (id, _, ready) = world.start_ready("late", late("8000")).await;
-    let elapsed = ready.unwrap().elapsed;
-    assert!(elapsed > Duration::from_millis(700), "{elapsed:?}");
+    let spec = server(GATE, "8000");
+    let (id, started) = world.start("late", spec.clone()).await;
+    let ready = world.ready("late", &id, &spec, &started.endpoints, None);
+    through_the_gate(&world, &id, ready).await;
     world.backend.remove(&id).await.unwrap();
     world.close().await;
 }
@@ -36,7 +60,7 @@ async fn what_listens_on_loopback_inside_is_never_ready() {
     let Some(world) = World::open().await else {
         return;
     };
-    let mut spec = late("127.0.0.1:8000");
+    let mut spec = server("true", "127.0.0.1:8000");
     spec.wait = Wait::Exec {
         command: ["sh", "-c", "netstat -ltn | grep -q :8000"]
             .map(str::to_owned)
@@ -45,7 +69,7 @@ async fn what_listens_on_loopback_inside_is_never_ready() {
     let (id, started, ready) = world.start_ready("late", spec.clone()).await;
     ready.unwrap();
     spec.wait = Wait::Tcp { port: None };
-    spec.start_timeout = Duration::from_secs(1);
+    spec.start_timeout = Duration::from_secs(5);
     let ready = world
         .ready("late", &id, &spec, &started.endpoints, None)
         .await;
@@ -111,18 +135,17 @@ async fn after_a_restart_the_log_begins_anew() {
     let Some(world) = World::open().await else {
         return;
     };
-    let mut spec = script("[ -e /again ] && sleep 1; touch /again; echo up; exec sleep 600");
+    let again = format!("if [ -e /again ]; then {GATE}; fi; touch /again");
+    let mut spec = script(&format!("{again}; echo up; exec sleep 600"));
     spec.wait = Wait::log("^up$");
     let (id, _, ready) = world.start_ready("app", spec.clone()).await;
     ready.unwrap();
     world.backend.stop(&id, NOW).await.unwrap();
     let since = Some(SystemTime::now());
     world.backend.start(&id).await.unwrap();
-    let ready = world
-        .ready("app", &id, &spec, &BTreeMap::new(), since)
-        .await;
-    let elapsed = ready.unwrap().elapsed;
-    assert!(elapsed > Duration::from_millis(500), "{elapsed:?}");
+    let endpoints = BTreeMap::new();
+    let ready = world.ready("app", &id, &spec, &endpoints, since);
+    through_the_gate(&world, &id, ready).await;
     assert_eq!(world.log(&id).await, "up\nup");
     world.backend.remove(&id).await.unwrap();
     world.close().await;
@@ -137,7 +160,7 @@ async fn a_command_that_does_not_exist_is_an_answer_and_no_readiness() {
     spec.wait = Wait::Exec {
         command: vec!["no-such-probe".to_owned()],
     };
-    spec.start_timeout = Duration::from_secs(5);
+    spec.start_timeout = Duration::from_secs(10);
     let (id, _, ready) = world.start_ready("app", spec).await;
     let error = ready.unwrap_err();
     let answer = error.context("last answer").unwrap();

@@ -180,7 +180,7 @@ async fn the_health_check_is_the_specs_own() {
                     backoff.pause().await;
                 }
             };
-            let seen = tokio::time::timeout(Duration::from_secs(20), seen).await;
+            let seen = tokio::time::timeout(Duration::from_secs(60), seen).await;
             assert!(seen.is_ok(), "never healthy == {expected}");
         };
         is(false).await;
