@@ -273,7 +273,7 @@ fn a_binary_of_another_version() {
 /// Asked for a description, and asked for a hook by a run that knows the description from an earlier one.
 #[test]
 fn a_host_of_another_version() {
-    Project::shared().forget("describe", "skew");
+    Project::shared().forget("skew");
     let args = ["--test", "skew", "-E", "test(=needs_its_plugin)"];
     let place = tempfile::tempdir().unwrap();
     let switch = place.path().join("switch");

@@ -74,9 +74,9 @@ impl Project {
         command
     }
 
-    /// Makes the command ask a binary what it remembers of it: `describe` its services, `list` its tests.
-    pub(crate) fn forget(&self, what: &str, target: &str) {
-        let dir = self.dir.join("target/clnrm").join(what);
+    /// Makes the command ask a binary of its services, which it remembers.
+    pub(crate) fn forget(&self, target: &str) {
+        let dir = self.dir.join("target/clnrm/describe");
         let Ok(remembered) = fs::read_dir(dir) else {
             return;
         };
