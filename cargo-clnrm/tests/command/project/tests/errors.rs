@@ -31,7 +31,7 @@ struct ExitsAtOnce(ServiceHandle);
     program = "sh",
     args = ["-c", "echo waiting for nothing; exec tail -f /dev/null"],
     port = 80,
-    start_timeout = "1s"
+    start_timeout = "5s"
 )]
 struct NeverReady(ServiceHandle);
 
