@@ -1,6 +1,8 @@
 //! What stands in the way of a test, or of the end of a run, and does not hold it.
 
+use std::fs;
 use std::io::{PipeWriter, Write, pipe};
+use std::path::Path;
 use std::time::Instant;
 
 use rustix::pipe::fcntl_setpipe_size;
@@ -9,7 +11,7 @@ use rustix::process::Signal;
 use crate::backend::Backend;
 use crate::leftovers::Traces;
 use crate::port;
-use crate::process;
+use crate::process::{self, MOMENT};
 use crate::run::{Ended, LONG, Run};
 
 #[test]
@@ -20,13 +22,39 @@ fn a_second_ctrl_c_overtakes_a_farewell() {
     let held = run.held();
     let traces = Traces::of(&run, Backend::Process);
     run.signal(Signal::INT);
-    // From now on nothing but the service is waited for.
     assert!(process::ends(held.pid, Instant::now() + LONG));
+    // From now on nothing but the service is waited for.
+    until_a_log_says("asked", &run);
     run.signal(Signal::INT);
     let Ended { status, stderr } = run.end();
     assert_eq!(status.code(), Some(130), "{stderr}");
     assert!(!stderr.contains("LEAK"), "{stderr}");
     traces.nothing_is_left();
+}
+
+/// Waits until a service of a run has written a line.
+#[track_caller]
+fn until_a_log_says(line: &str, run: &Run) {
+    let deadline = Instant::now() + LONG;
+    while !says(&run.dir(), line) {
+        assert!(Instant::now() < deadline, "no log says `{line}`");
+        // A file tells nobody that it has grown, so it is looked at again after a moment.
+        let ended = process::ends(run.pid(), Instant::now() + MOMENT);
+        assert!(!ended, "the run has ended");
+    }
+}
+
+/// Whether a log below a directory has that line.
+fn says(dir: &Path, line: &str) -> bool {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut entries = entries.map(|entry| entry.path());
+    entries.any(|path| match path.is_dir() {
+        true => says(&path, line),
+        false => {
+            let is_log = path.file_name().is_some_and(|name| name == "log");
+            is_log && fs::read_to_string(path).is_ok_and(|text| text.contains(line))
+        }
+    })
 }
 
 /// Without the retry the next test has the port all the same.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::{Fixture, STOP, must, refused, running, said, state, until};
 use crate::backend::{Backend, Capability, Started, State};
@@ -75,6 +76,30 @@ pub async fn stop_kills_what_ignores_the_signal(backend: &dyn Backend, fixture: 
         assert!(took < ENGINES_GRACE, "killed only after {took:?}");
     }
     must("remove", backend.remove(&id).await);
+}
+
+/// Who removes it does not wait for the grace that somebody else gives it.
+pub async fn a_removal_overtakes_a_stop(backend: &dyn Backend, fixture: &Fixture) {
+    let id = must(
+        "create",
+        backend.create(&fixture.request(&fixture.stubborn)).await,
+    );
+    must("start", backend.start(&id).await);
+    said(backend, &id, "to stdout").await;
+    let grace = Duration::from_secs(600);
+    let stop = backend.stop(&id, Stop { grace, ..STOP });
+    let both = async { tokio::join!(stop, backend.remove(&id)) };
+    let patience = match fixture.answers {
+        true => grace / 10,
+        // Its clock runs ahead where nothing else is done.
+        false => grace * 2,
+    };
+    let Ok((stopped, removed)) = timeout(patience, both).await else {
+        panic!("it waits for the grace");
+    };
+    must("remove", removed);
+    must("stop", stopped);
+    assert_eq!(state(backend, &id).await, State::Gone);
 }
 
 /// A restart keeps files, and says anew where the instance answers.

@@ -130,6 +130,7 @@ promises![
     an_unknown_instance_is_gone,
     stop_ends_it_and_may_be_repeated,
     stop_kills_what_ignores_the_signal,
+    a_removal_overtakes_a_stop,
     restart_keeps_the_data,
     an_exit_is_told_with_its_code,
     instances_do_not_share_ports,

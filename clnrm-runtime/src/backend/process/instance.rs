@@ -145,10 +145,11 @@ impl Instance {
     /// # Errors
     /// When something of it is still there.
     pub(super) async fn remove(&self) -> Result<()> {
+        // Who waits for it to stop politely holds it until it has ended.
+        self.kill_child().await?;
         let _work = self.hold().await;
-        if let Some(child) = self.child() {
-            self.kill(&child).await?;
-        }
+        // And who was starting it has done so by now.
+        self.kill_child().await?;
         self.life().running = None;
         let dir = self.directory.root().to_owned();
         let mut pause = tokio::time::interval(Duration::from_millis(10));
@@ -170,6 +171,13 @@ impl Instance {
                     return Err(ended.with_source(error));
                 }
             }
+        }
+    }
+
+    async fn kill_child(&self) -> Result<()> {
+        match self.child() {
+            Some(child) => self.kill(&child).await,
+            None => Ok(()),
         }
     }
 

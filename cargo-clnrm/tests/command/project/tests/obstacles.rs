@@ -8,7 +8,7 @@ use clnrm::generic::Generic;
 /// One that does not go when it is asked to, and need not for longer than any test waits.
 #[clnrm::service(
     program = "sh",
-    args = ["-c", "trap '' TERM; echo here; while :; do sleep 1; done"],
+    args = ["-c", "trap 'echo asked' TERM; echo here; while :; do sleep 1; done"],
     ready(log = "here"),
     scope = "test",
     stop_grace = "600s"
