@@ -11,6 +11,7 @@ use clnrm_runtime::machine::MachineEvent;
 use clnrm_runtime::plan::{LeaseMode, Plan};
 use clnrm_runtime::provision::Progress;
 use clnrm_runtime::{CleanroomError, Result};
+use futures_util::FutureExt;
 
 use super::discovery::{Discovery, discover, filters};
 use super::freezer::Freezer;
@@ -87,6 +88,11 @@ pub async fn run(args: &RunArgs, color: anstream::ColorChoice) -> Result<i32, En
         ran = whole.tests(&world) => ran,
         () = interrupts.exit.cancelled() => return Ok(exit::INTERRUPTED),
         error = world.keeper.died() => Err(keeper_died(error).into()),
+    };
+    // Tests end with their keeper, and may be the first that is noticed.
+    let ran = match (ran, world.keeper.died().now_or_never()) {
+        (Ok(_), Some(error)) => Err(keeper_died(error).into()),
+        (ran, _) => ran,
     };
     let hosts = world.hosts.clone();
     let ending = world.end();
