@@ -10,6 +10,7 @@
     reason = "a benchmark prints, and what fails in it ends it"
 )]
 
+mod death;
 mod life;
 mod pure;
 mod table;
@@ -31,6 +32,7 @@ fn main() {
     if let Some(backend) = backend {
         life::run(&table, backend);
         whole::run(&table, backend);
+        death::run(&table, backend);
         return;
     }
     table.head();
