@@ -1,4 +1,6 @@
-//! What is left when things die while a test runs: nothing, and all that is others'.
+//! What is left when things die while a test runs: nothing, within the time that is promised, and all that is others'.
+
+use std::time::Instant;
 
 use rustix::process::Signal;
 
@@ -44,9 +46,10 @@ impl Scene {
 #[track_caller]
 fn check(backend: Backend, test: &str, fault: impl FnOnce(&mut Scene)) -> Ended {
     let (mut scene, traces) = Scene::new(backend, test, "redis-server", Powers::All);
+    let begun = Instant::now();
     fault(&mut scene);
     let ended = scene.run.end();
-    traces.nothing_is_left();
+    traces.nothing_is_left_since(begun);
     ended
 }
 
@@ -93,9 +96,10 @@ fn a_coordinator_killed_while_a_service_starts_leaves_nothing(backend: Backend) 
         let traces = run.begun().then(|| Traces::of(run, backend))?;
         traces.has_service("postgres").then_some(traces)
     });
+    let begun = Instant::now();
     run.signal(Signal::KILL);
     run.end();
-    traces.nothing_is_left();
+    traces.nothing_is_left_since(begun);
 }
 
 fn a_killed_test_is_code_100_and_leaves_nothing(backend: Backend) {
@@ -123,9 +127,10 @@ fn a_killed_run_leaves_others_alone(backend: Backend) {
     let scene = || Scene::new(backend, "passes", "redis-server", Powers::All);
     let (mut dying, dead) = scene();
     let (mut other, alive) = scene();
+    let begun = Instant::now();
     dying.run.signal(Signal::KILL);
     dying.run.end();
-    dead.nothing_is_left();
+    dead.nothing_is_left_since(begun);
     bystander.is_untouched();
     assert_eq!(Traces::of(&other.run, backend), alive);
     drop(other.held);
@@ -143,9 +148,10 @@ fn check_database(powers: Powers, fault: impl FnOnce(&Scene)) {
     // Without namespaces nothing but its removal takes a server's shared memory away.
     let shares = !traces.shared_memory().is_empty();
     assert!(shares || powers == Powers::All, "{traces:#?}");
+    let begun = Instant::now();
     fault(&scene);
     scene.run.end();
-    traces.nothing_is_left();
+    traces.nothing_is_left_since(begun);
 }
 
 #[test]
@@ -182,7 +188,8 @@ fn a_killed_keeper_leaves_nothing_that_detached_itself() {
         let detached = traces.processes("sleep").next().is_some();
         detached.then_some(traces)
     });
+    let begun = Instant::now();
     Process::signal(scene.run.keeper().pid, Signal::KILL);
     scene.run.end();
-    traces.nothing_is_left();
+    traces.nothing_is_left_since(begun);
 }

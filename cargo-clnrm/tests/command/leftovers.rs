@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::backend::{Backend, docker};
 use crate::process::{self, Process};
 use crate::run::{LONG, Run};
+
+/// What the product promises: after this long nothing is left, whatever died.
+const PROMISE: Duration = Duration::from_secs(5);
 
 /// By what a run is known once it is over.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,9 +61,23 @@ impl Traces {
         }
     }
 
-    /// Waits until no process is left, and looks at all else.
+    /// That nothing is left of a run that has ended, in the time that is promised.
     #[track_caller]
     pub(crate) fn nothing_is_left(&self) {
+        self.nothing_is_left_since(Instant::now());
+    }
+
+    /// The same, and the time began with `fault`. What is late is told apart from what never goes.
+    #[track_caller]
+    pub(crate) fn nothing_is_left_since(&self, fault: Instant) {
+        self.all_goes();
+        let took = fault.elapsed();
+        assert!(took < PROMISE, "nothing is left, but only after {took:?}");
+    }
+
+    /// Waits until no process is left, and looks at all else.
+    #[track_caller]
+    fn all_goes(&self) {
         let deadline = Instant::now() + LONG;
         loop {
             let left = Process::of_run(&self.id, &self.dir);
